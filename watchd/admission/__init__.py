@@ -1,0 +1,1 @@
+"""The chain of members that may change or refuse a write."""

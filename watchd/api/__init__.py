@@ -1,0 +1,1 @@
+"""One request: what it asks, what it may, what it answers."""

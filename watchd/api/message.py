@@ -1,0 +1,77 @@
+"""Requests and responses as handlers see them: no web framework, no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import Protocol
+from urllib.parse import parse_qsl, unquote
+
+import attrs
+
+ReadBody = Callable[[int], Awaitable[bytes]]
+"""Read the whole body, at most so many bytes. Raises StatusError (413) past them."""
+
+
+class Sink(Protocol):
+    """Where a stream's bytes go: one client's connection or HTTP/2 stream."""
+
+    async def send_all(self, data: bytes) -> None:
+        """Hand bytes to the transport; returns when it has taken them. Raises SinkClosed when the client is gone."""
+
+
+class SinkClosed(Exception):
+    """The client is gone, or was ended for reading nothing."""
+
+
+class Stream(Protocol):
+    """A body that is produced while it is sent."""
+
+    async def run(self, sink: Sink) -> None:
+        """Write the body into a sink and return at its end. An exception cuts the answer off without its end."""
+
+
+@attrs.frozen(slots=False)
+class Request:
+    """One HTTP request."""
+
+    method: str
+    """In capitals."""
+    raw_path: str
+    """As it came, percent-encoded, without the query."""
+    raw_query: str
+    headers: Mapping[str, str]
+    """Names in lower case; repeated fields joined with ", "."""
+    read_body: ReadBody
+    peer: str = ""
+    """The client's address, for the audit log."""
+    peer_certificate: bytes | None = None
+    """The client's verified certificate, DER."""
+
+    @cached_property
+    def path(self) -> str:
+        """The path, decoded."""
+        return unquote(self.raw_path)
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """The query, decoded: each name's values in order."""
+        out: dict[str, list[str]] = {}
+        for name, value in parse_qsl(self.raw_query, keep_blank_values=True):
+            out.setdefault(name, []).append(value)
+        return out
+
+    def param(self, name: str, default: str = "") -> str:
+        """Return the first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+
+@attrs.define
+class Response:
+    """One HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    """Content-Type among them; Content-Length is the door's business."""
+    body: bytes | Stream = b""

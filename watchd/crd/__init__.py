@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions: names, conditions, installation."""

@@ -1,0 +1,1 @@
+"""The generic Registry: kinds as data, strategies, metadata rules, stored values."""

@@ -1,0 +1,1 @@
+"""Sockets and HTTP: the doors, their sinks and streams."""
