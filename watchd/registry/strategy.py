@@ -1,0 +1,87 @@
+"""Strategy: what a kind does beside being stored. The base does nothing; a kind with behaviour overrides a little."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from watchd.status import FieldError
+
+if TYPE_CHECKING:
+    from watchd.seams import Clock, Entropy
+
+Object = dict[str, Any]
+
+
+class NameFormat(Enum):
+    """Which names objects of a kind may have."""
+
+    SUBDOMAIN = "subdomain"
+    """RFC 1123 subdomain, 253 characters."""
+    LABEL = "label"
+    """RFC 1123 label, 63 characters."""
+    PATH_SEGMENT = "path segment"
+    """Anything that can stand in a path."""
+
+
+class Strategy:
+    """The rules of one kind, called by the Registry in this order.
+
+    Create: `prepare_create`, then the generic metadata rules, `validate`. Update: `prepare_update`, metadata rules,
+    `validate_update`. All work on objects of the hub version unless they say otherwise; none of them may block.
+    """
+
+    create_on_update = False
+    """Whether PUT of a missing name creates it (FEATURES row 13)."""
+
+    unconditional_update = True
+    """Whether PUT may come without a resourceVersion (FEATURES row 12)."""
+
+    generation = False
+    """Whether metadata.generation is kept: 1 at first, +1 for each change outside metadata (and status, where it is a subresource)."""
+
+    name_format = NameFormat.SUBDOMAIN
+
+    default_grace_seconds: int | None = None
+    """deletionGracePeriodSeconds of a delete that names none, or None for kinds that go at once."""
+
+    status_reset = True
+    """Whether create and update of the object drop or keep status where it is a subresource."""
+
+    selectable_fields: tuple[str, ...] = ()
+    """Fields of the hub version that field selectors may name beside metadata.name (and metadata.namespace)."""
+
+    core_field_errors = False
+    """Whether an unknown field selector is answered with the list of known ones, as core kinds do (FEATURES row 41)."""
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the client left out, in place; also applied to what is read from storage."""
+
+    def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
+        """Set what the server decides at creation, in place."""
+
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        """Restore what this request may not change, in place. `subresource` is "" for the object itself."""
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Return what is wrong with a new object beyond its metadata."""
+        del obj
+        return []
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        """Return what is wrong with a changed object beyond its metadata."""
+        del old, subresource
+        return self.validate(obj)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        """Return the values of `selectable_fields`, for the stored header."""
+        del obj
+        return {}
+
+    def finalizers_hold(self, obj: Object) -> bool:
+        """Tell whether something beside metadata.finalizers keeps a deleted object (a Namespace's spec.finalizers)."""
+        del obj
+        return False
+
+    def on_delete(self, obj: Object) -> None:
+        """Mark an object whose deletion begins and has to wait, in place (a Namespace becomes Terminating)."""
