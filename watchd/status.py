@@ -12,6 +12,11 @@ from typing import Any
 
 import msgspec
 
+from conversion.codec import quote
+
+go_quote = quote
+"""Quotes a string as Go's %q does: messages of the protocol hold such strings."""
+
 
 class Reason(StrEnum):
     """metav1.StatusReason."""
@@ -86,7 +91,7 @@ class StatusError(Exception):
         causes: Sequence[Cause] = (),
         retry_after: int = 0,
         continue_token: str = "",
-        details: bool = True,
+        details: bool = False,
     ) -> None:
         """Describe the failure.
 
@@ -100,7 +105,7 @@ class StatusError(Exception):
             causes: what is wrong with which field.
             retry_after: seconds, also sent as the Retry-After header; 0 for none.
             continue_token: where an expired list can go on, inconsistently.
-            details: whether an empty `details` is written at all.
+            details: whether `details` is written even where it is empty.
 
         """
         super().__init__(message)
@@ -144,7 +149,7 @@ class StatusError(Exception):
         }
         if self.reason:
             out["reason"] = str(self.reason)
-        if details:
+        if details or self.details:
             out["details"] = details
         out["code"] = self.code
         return out
@@ -195,7 +200,6 @@ VALUELESS = frozenset(
         FieldProblem.REQUIRED,
         FieldProblem.FORBIDDEN,
         FieldProblem.TOO_LONG,
-        FieldProblem.TOO_MANY,
         FieldProblem.INTERNAL,
     }
 )
@@ -237,26 +241,6 @@ def go_value(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-_GO_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
-
-
-def go_quote(text: str) -> str:
-    """Quote a string as Go's %q does."""
-    out = []
-    for char in text:
-        if char in _GO_ESCAPES:
-            out.append(_GO_ESCAPES[char])
-        elif char.isprintable():
-            out.append(char)
-        elif ord(char) < 0x80:
-            out.append(f"\\x{ord(char):02x}")
-        elif ord(char) < 0x10000:
-            out.append(f"\\u{ord(char):04x}")
-        else:
-            out.append(f"\\U{ord(char):08x}")
-    return '"' + "".join(out) + '"'
 
 
 def qualified(group: str, resource: str) -> str:

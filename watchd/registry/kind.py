@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
+import orjson
 
 from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
+from conversion.hub import Hub, Spoke
 from watchd.registry.strategy import Strategy
+
+Object = dict[str, Any]
+
+EPOCH_BYTES = 8
+"""Length of a schema epoch: enough that two epochs of one kind never meet."""
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 """Verbs of a built-in collection, in the order discovery lists them."""
@@ -63,7 +73,7 @@ class Version:
     """additionalPrinterColumns as the definition has them."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False, eq=False)
 class Kind:
     """A kind that the server knows."""
 
@@ -84,11 +94,53 @@ class Kind:
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[str, ...] = ()
     """Beside status and scale (`finalize`)."""
+    spokes: Mapping[str, Spoke] = attrs.field(factory=dict)
+    """How versions reach the stored form and come back. One that is missing differs in its apiVersion only."""
+    stored_as: GroupVersionKind | None = None
+    """What stored bytes say they are, where that is not this group's hub version (events.k8s.io Events are stored as core Events)."""
+    stored_fields: tuple[str, ...] = ()
+    """Fields that the stored header carries beside the selectable ones: those of the other kind that shares the storage."""
 
     def __attrs_post_init__(self) -> None:
         """Name the storage after the group-resource unless told otherwise."""
         if not self.storage_name:
             object.__setattr__(self, "storage_name", f"{self.names.plural}.{self.group}".rstrip("."))
+
+    @cached_property
+    def hub_gvk(self) -> GroupVersionKind:
+        """What stored bytes say they are."""
+        return self.stored_as or self.gvk(self.hub)
+
+    @cached_property
+    def selectable_fields(self) -> tuple[str, ...]:
+        """All fields whose values the stored header carries: the strategy's and each version's."""
+        found = dict.fromkeys((*self.stored_fields, *self.strategy.selectable_fields))
+        for version in self.versions:
+            found.update(dict.fromkeys(version.selectable_fields))
+        return tuple(found)
+
+    @cached_property
+    def epoch(self) -> bytes:
+        """Digest of what stored bytes and headers depend on: while it is current they are trusted undecoded (DESIGN section 4)."""
+        parts = [str(self.hub_gvk), self.selectable_fields]
+        return hashlib.blake2b(orjson.dumps(parts), digest_size=EPOCH_BYTES).digest()
+
+    def is_hub(self, version: str) -> bool:
+        """Tell whether stored bytes can be served at a version as they are."""
+        return self.gvk(version) == self.hub_gvk
+
+    @cached_property
+    def _hub(self) -> Hub:
+        spokes = {version.name: self.spokes.get(version.name, Spoke()) for version in self.versions}
+        return Hub(self.group, self.names.kind, self.hub_gvk, spokes)
+
+    def to_hub(self, obj: Object, version: str) -> Object:
+        """Convert from a version to the stored form. The result may share parts of the input. Raises ConversionError."""
+        return self._hub.to_hub(obj, version)
+
+    def from_hub(self, obj: Object, version: str) -> Object:
+        """Convert from the stored form to a version. The result may share parts of the input. Raises ConversionError."""
+        return self._hub.from_hub(obj, version)
 
     def version(self, name: str) -> Version | None:
         """Return a version by name, served or not."""

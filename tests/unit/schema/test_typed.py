@@ -1,0 +1,177 @@
+"""Decoding by type, as Go's decoder and encoder do it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchd.registry.schemas import whole
+from watchd.schema.typed import TypeMismatch, canonical_base64, canonical_time, prune_and_check
+
+CONFIG_MAP = whole("io.k8s.api.core.v1.ConfigMap")
+LEASE = whole("io.k8s.api.coordination.v1.Lease")
+DEFINITION = whole("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition")
+
+
+def test_unknown_fields_go_and_are_told_in_order():
+    obj = {"metadata": {"name": "a", "odd": 1}, "spec": {"x": 1}, "data": {"k": "v"}}
+    assert prune_and_check(obj, CONFIG_MAP) == ["metadata.odd", "spec"]
+    assert obj == {"metadata": {"name": "a"}, "data": {"k": "v"}}
+
+
+def test_nulls_and_zero_values_are_written_as_go_does():
+    obj = {"data": None, "binaryData": {}, "immutable": False}
+    assert prune_and_check(obj, CONFIG_MAP) == []
+    assert obj == {"immutable": False}
+    obj = {"data": {"a": None}}
+    prune_and_check(obj, CONFIG_MAP)
+    assert obj == {"data": {"a": ""}}
+    obj = {"metadata": {}}
+    prune_and_check(obj, LEASE)
+    assert obj == {"metadata": {}, "spec": {}}
+
+
+def test_a_zero_value_is_never_shared():
+    first, second = {}, {}
+    prune_and_check(first, LEASE)
+    prune_and_check(second, LEASE)
+    first["spec"]["holderIdentity"] = "me"
+    assert second == {"spec": {}}
+
+
+@pytest.mark.parametrize(
+    ("obj", "schema", "why"),
+    [
+        ({"data": {"a": 1}}, CONFIG_MAP, "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
+        ({"data": []}, CONFIG_MAP, "json: cannot unmarshal array into Go struct field ConfigMap.data of type map[string]string"),
+        ({"immutable": "x"}, CONFIG_MAP, "json: cannot unmarshal string into Go struct field ConfigMap.immutable of type bool"),
+        ({"binaryData": {"a": "!"}}, CONFIG_MAP, "illegal base64 data at input byte 0"),
+        ({"spec": 1}, LEASE, "json: cannot unmarshal number into Go struct field Lease.spec of type v1.LeaseSpec"),
+        (
+            {"spec": {"leaseTransitions": 1 << 31}},
+            LEASE,
+            "json: cannot unmarshal number 2147483648 into Go struct field LeaseSpec.spec.leaseTransitions of type int32",
+        ),
+        (
+            {"spec": {"leaseTransitions": True}},
+            LEASE,
+            "json: cannot unmarshal bool into Go struct field LeaseSpec.spec.leaseTransitions of type int32",
+        ),
+        (
+            {"spec": {"renewTime": "2026-01-01T00:00:00Z"}},
+            LEASE,
+            'parsing time "2026-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"',
+        ),
+        (
+            {"spec": {"versions": [{"served": "yes"}]}},
+            DEFINITION,
+            "json: cannot unmarshal string into Go struct field CustomResourceDefinitionVersion.spec.versions.served of type bool",
+        ),
+    ],
+)
+def test_values_of_the_wrong_type(obj, schema, why):
+    with pytest.raises(TypeMismatch) as caught:
+        prune_and_check(obj, schema)
+    assert str(caught.value) == why
+
+
+def test_schemas_within_schemas_are_typed_too():
+    def definition(schema):
+        return {"spec": {"versions": [{"schema": {"openAPIV3Schema": schema}}]}}
+
+    obj = definition({"properties": {"a": {"items": {"odd": 1, "additionalProperties": False}, "default": {"x": None}}}})
+    assert prune_and_check(obj, DEFINITION) == ["spec.versions[0].schema.openAPIV3Schema.properties.a.items.odd"]
+    kept = obj["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["a"]
+    assert kept == {"items": {"additionalProperties": False}, "default": {"x": None}}
+    with pytest.raises(TypeMismatch, match=r"JSONSchemaProps\.spec\.versions\.schema\.openAPIV3Schema\.properties\.type"):
+        prune_and_check(definition({"properties": {"a": {"type": 5}}}), DEFINITION)
+
+
+@pytest.mark.parametrize(
+    ("text", "micro", "written"),
+    [
+        ("2026-01-01T00:00:00Z", False, "2026-01-01T00:00:00Z"),
+        ("2026-01-01T01:30:00.999+01:30", False, "2026-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00.000100-01:00", True, "2026-01-01T01:00:00.000100Z"),
+        ("0001-01-01T00:00:00Z", False, "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_times_are_written_in_utc(text, micro, written):
+    assert canonical_time(text, micro=micro) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", ' as "2006-01-02T15:04:05Z07:00": cannot parse "" as "2006"'),
+        ("soon", ' as "2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006"'),
+        ("2026-01-01", ' as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T"'),
+        ("2026-01-01T00:00:00", ' as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00"'),
+        ("٢026-01-01T00:00:00Z", ' as "2006-01-02T15:04:05Z07:00": cannot parse "٢026-01-01T00:00:00Z" as "2006"'),
+        ("2026-13-01T00:00:00Z", ": month out of range"),
+        ("2026-02-30T00:00:00Z", ": day out of range"),
+        ("2026-01-01T24:00:00Z", ": hour out of range"),
+        ("0000-01-01T00:00:00Z", ": year out of range"),
+    ],
+)
+def test_what_is_no_time(text, why):
+    with pytest.raises(TypeMismatch) as caught:
+        canonical_time(text)
+    assert str(caught.value) == f'parsing time "{text}"{why}'
+
+
+def test_micro_times_have_six_digits():
+    with pytest.raises(TypeMismatch, match=r'cannot parse "7Z" as "Z07:00"'):
+        canonical_time("2026-01-01T00:00:00.1234567Z", micro=True)
+
+
+@given(st.binary(max_size=64))
+def test_base64_round_trips(data):
+    text = base64.b64encode(data).decode()
+    assert canonical_base64(text) == text
+    assert canonical_base64("\n".join(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "byte"),
+    [
+        ("%%%%", 0),
+        ("YQ", 0),
+        ("YWJj-_", 4),
+        ("YQ=a", 2),
+        ("YWJjZGU", 4),
+        ("é", 0),
+        ("Y", 0),
+        ("YQ==YQ==", 4),
+        ("YQ=", 3),
+        ("YQ===", 4),
+        ("=", 0),
+        ("YWJj=", 4),
+        ("YWJjZA=", 7),
+        ("Y=", 1),
+    ],
+)
+def test_base64_errors_name_the_byte(text, byte):
+    with pytest.raises(TypeMismatch) as caught:
+        canonical_base64(text)
+    assert str(caught.value) == f"illegal base64 data at input byte {byte}"
+
+
+FIELDS = ["metadata", "spec", "versions", "schema", "openAPIV3Schema", "items", "properties", "anyOf", "name", "x"]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner),
+    max_leaves=30,
+)
+
+
+@given(ANYTHING)
+def test_whatever_comes_is_fitted_or_refused(value):
+    try:
+        prune_and_check(value, DEFINITION)
+    except TypeMismatch:
+        return
+    assert prune_and_check(value, DEFINITION) == []

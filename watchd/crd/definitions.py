@@ -1,0 +1,137 @@
+"""CustomResourceDefinition: the kind that makes kinds (FEATURES rows 105 to 121)."""
+
+from __future__ import annotations
+
+from watchd.crd import conditions, validation
+from watchd.registry.kind import Kind, Names, Version
+from watchd.registry.schemas import whole
+from watchd.registry.strategy import Object, Strategy
+from watchd.seams import Clock, Entropy
+from watchd.status import FieldError
+
+GROUP = "apiextensions.k8s.io"
+
+CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
+"""Keeps a deleted definition until its objects are gone."""
+
+SERVICE_PORT = 443
+"""Of a webhook's service that names none."""
+
+_METADATA_OF_OBJECT = ("labels", "annotations", "finalizers", "ownerReferences")
+"""What a write of status cannot change in metadata."""
+
+
+def storage_version(spec: Object) -> str:
+    """Return the version that a definition's objects are stored at; empty where none is marked."""
+    for version in spec.get("versions") or ():
+        if version.get("storage"):
+            name: str = version.get("name", "")
+            return name
+    return ""
+
+
+def default(definition: Object) -> None:
+    """Fill in what a client may leave out, in place: names, conversion, the storage version in status."""
+    spec = definition.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind", "")
+    if kind and not names.get("singular"):
+        names["singular"] = kind.lower()
+    if kind and not names.get("listKind"):
+        names["listKind"] = f"{kind}List"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", SERVICE_PORT)
+    status = definition.setdefault("status", {})
+    status.setdefault("conditions", None)
+    status.setdefault("acceptedNames", {"plural": "", "kind": ""})
+    if not status.get("storedVersions"):
+        stored = storage_version(spec)
+        status["storedVersions"] = [stored] if stored else None
+
+
+class DefinitionStrategy(Strategy):
+    """The rules of CustomResourceDefinition."""
+
+    unconditional_update = False
+    generation = True
+    core_field_errors = True
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the client left out."""
+        default(obj)
+
+    def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
+        """Begin with nothing accepted."""
+        del clock, entropy
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
+        default(obj)
+
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        """Split spec and status; a new storage version joins those that stored objects may have."""
+        if subresource == "status":
+            obj["spec"] = old["spec"]
+            for field in _METADATA_OF_OBJECT:
+                obj["metadata"].pop(field, None)
+                if field in old["metadata"]:
+                    obj["metadata"][field] = old["metadata"][field]
+            default(obj)
+            return
+        status = obj["status"] = {**old["status"]}
+        stored = storage_version(obj["spec"])
+        if stored and stored not in (status.get("storedVersions") or ()):
+            status["storedVersions"] = [*(status.get("storedVersions") or ()), stored]
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Check a new definition."""
+        out = validation.validate_name(obj) + validation.validate_spec(obj["spec"])
+        return out + _status(obj) + validation.validate_stored_versions(obj) + validation.validate_approval(obj, None)
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        """Check a changed definition."""
+        if subresource == "status":
+            return _status(obj)
+        established = conditions.is_true(old, conditions.ESTABLISHED)
+        preserved = bool(old["spec"].get("preserveUnknownFields"))
+        out = validation.validate_spec(obj["spec"], preserved_before=preserved)
+        out += validation.validate_spec_update(obj["spec"], old["spec"], established=established)
+        out += _status(obj) + validation.validate_stored_versions(obj)
+        return out + validation.validate_approval(obj, old)
+
+    def finalizers_hold(self, obj: Object) -> bool:
+        """Let no definition go before its deletion has begun: its objects have to go first."""
+        return "deletionTimestamp" not in obj["metadata"]
+
+    def on_delete(self, obj: Object) -> None:
+        """Wait for the clean-up of the objects, and say so."""
+        finalizers = obj["metadata"].setdefault("finalizers", [])
+        if CLEANUP_FINALIZER not in finalizers:
+            finalizers.append(CLEANUP_FINALIZER)
+        conditions.set_at(obj, conditions.DELETION_PENDING, obj["metadata"]["deletionTimestamp"])
+
+
+def _status(definition: Object) -> list[FieldError]:
+    return validation.validate_names(definition["status"].get("acceptedNames") or {}, "status.acceptedNames")
+
+
+KIND = Kind(
+    group=GROUP,
+    names=Names(
+        "customresourcedefinitions",
+        "CustomResourceDefinition",
+        short_names=("crd", "crds"),
+        categories=("api-extensions",),
+    ),
+    versions=(
+        Version(
+            "v1",
+            status=True,
+            schema=whole("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"),
+        ),
+    ),
+    hub="v1",
+    namespaced=False,
+    strategy=DefinitionStrategy(),
+)
+"""CustomResourceDefinition itself, installed beside the built-in kinds."""

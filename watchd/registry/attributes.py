@@ -1,0 +1,67 @@
+"""What an admission member is told of a write, and the chain's protocol."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+import attrs
+
+from storage.types import Check
+from watchd.registry.kind import Kind, Version
+
+Object = dict[str, Any]
+
+
+class Operation(StrEnum):
+    """What kind of write it is."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+class UserInfo(Protocol):
+    """Who asks (authentication.k8s.io UserInfo)."""
+
+    @property
+    def name(self) -> str:
+        """The user's name."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The user's groups."""
+
+
+@attrs.define(eq=False)
+class Attributes:
+    """One write on its way through admission."""
+
+    operation: Operation
+    kind: Kind
+    version: Version
+    """Of the request; `object` and `old` are at this version."""
+    namespace: str
+    name: str
+    """Empty while generateName has not made one."""
+    subresource: str
+    object: Object | None
+    """The new object, which `mutate` may change in place; None for a DELETE."""
+    old: Object | None
+    dry_run: bool = False
+    user: UserInfo | None = None
+    """None for the server's own controllers."""
+    checks: list[Check] = attrs.field(factory=list)
+    """Conditions on other keys that the append is made under: a member that looked something up adds what it saw."""
+    warnings: list[str] = attrs.field(factory=list)
+    """Texts for the Warning header."""
+
+
+class Admission(Protocol):
+    """Members that may change or refuse a write. Called again when a race is lost, with fresh attributes."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change the object. Raises StatusError to refuse."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Refuse, by raising StatusError, or let pass."""

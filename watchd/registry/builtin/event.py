@@ -1,0 +1,230 @@
+"""Event: what happened to an object. One stored object, served by the core group and by events.k8s.io.
+
+What is stored is the core shape; `to_core` and `from_core` are the conversions of the events.k8s.io shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conversion.hub import Spoke
+from watchd.registry import formats
+from watchd.registry.kind import Kind, Names, Version
+from watchd.registry.metadata import IMMUTABLE
+from watchd.registry.schemas import whole
+from watchd.registry.strategy import NameFormat, Object, Strategy
+from watchd.status import FieldError, FieldProblem
+
+STORAGE_NAME = "events"
+
+TEXT_MAX = 128
+"""Characters of action, reason and reportingInstance of a new-style Event (KEP-383)."""
+
+NOTE_MAX = 1024
+"""Characters of the message of a new-style Event (KEP-383)."""
+
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+CORE_FIELDS = (*(f"involvedObject.{field}" for field in _REFERENCE), "reason", "reportingComponent", "source", "type")
+"""What field selectors of core Events may name."""
+
+EVENTS_FIELDS = (*(f"regarding.{field}" for field in _REFERENCE), "reason", "reportingController", "type")
+"""What field selectors of events.k8s.io may name."""
+
+ALL_FIELDS = tuple(dict.fromkeys((*CORE_FIELDS, *EVENTS_FIELDS)))
+"""What the header of a stored Event carries, whichever group it was written through."""
+
+_RENAMED = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+_RENAMED_BACK = {core: events for events, core in _RENAMED.items()}
+
+_ALWAYS: dict[str, Any] = {
+    "involvedObject": {},
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "eventTime": None,
+    "reportingComponent": "",
+    "reportingInstance": "",
+}
+"""Fields that a core Event is never written without."""
+
+_FIXED = (
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingComponent",
+    "reportingInstance",
+)
+"""What an update through events.k8s.io cannot change: all but the series."""
+
+
+def to_core(obj: Object) -> Object:
+    """Return an events.k8s.io Event as a core Event; the parts are shared, not copied."""
+    out = {_RENAMED.get(field, field): value for field, value in obj.items()}
+    out["apiVersion"] = "v1"
+    for field, value in _ALWAYS.items():
+        out.setdefault(field, {} if value == {} else value)
+    return out
+
+
+def from_core(obj: Object) -> Object:
+    """Return a core Event as an events.k8s.io Event; the parts are shared, not copied."""
+    out = {_RENAMED_BACK.get(field, field): value for field, value in obj.items()}
+    out["apiVersion"] = "events.k8s.io/v1"
+    for field in ("reportingController", "reportingInstance"):
+        if out.get(field) == "":
+            del out[field]
+    return out
+
+
+class EventStrategy(Strategy):
+    """The rules of Event in the core group."""
+
+    create_on_update = True
+    name_format = NameFormat.PATH_SEGMENT
+    selectable_fields = CORE_FIELDS
+    controller_field = "reportingComponent"
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Check what every Event needs: new-style ones, which have an eventTime, need more."""
+        return _new_style(obj, self.controller_field) if obj.get("eventTime") else _old_style(obj)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        """Return the fields under the names of both groups: the stored object is one."""
+        about = obj.get("involvedObject") or {}
+        component = obj.get("reportingComponent", "")
+        out = {
+            "reason": obj.get("reason", ""),
+            "reportingComponent": component,
+            "reportingController": component,
+            "source": (obj.get("source") or {}).get("component", "") or component,
+            "type": obj.get("type", ""),
+        }
+        for field in _REFERENCE:
+            out[f"involvedObject.{field}"] = out[f"regarding.{field}"] = about.get(field, "")
+        return out
+
+
+class EventsStrategy(EventStrategy):
+    """The rules of Event in events.k8s.io, which admits new-style Events only.
+
+    `validate` and `validate_update` take the events.k8s.io shape and name its fields as the reference does: by the core
+    shape's names. `fields` takes the stored shape, as everywhere.
+    """
+
+    name_format = NameFormat.SUBDOMAIN
+    selectable_fields = EVENTS_FIELDS
+    controller_field = "reportingController"
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Check what a new-style Event needs and must not have."""
+        obj = to_core(obj)
+        out = super().validate(obj) + _series(obj)
+        if not obj.get("eventTime"):
+            out.append(FieldError(FieldProblem.REQUIRED, "eventTime"))
+        kind = obj.get("type", "")
+        if kind not in {"Normal", "Warning"}:
+            out.append(FieldError(FieldProblem.INVALID, "type", "", f"has invalid value: {kind}"))
+        out.extend(
+            FieldError(FieldProblem.INVALID, field, "", "needs to be unset")
+            for field in ("firstTimestamp", "lastTimestamp", "count", "source")
+            if obj.get(field)
+        )
+        return out
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        """Let only the series change."""
+        del subresource
+        obj, old = to_core(obj), to_core(old)
+        out = super().validate(obj)
+        if obj.get("series") != old.get("series"):
+            out += _series(obj)
+        out.extend(
+            FieldError(FieldProblem.INVALID, field, obj.get(field), IMMUTABLE)
+            for field in _FIXED
+            if (obj.get(field) or None) != (old.get(field) or None)
+        )
+        return out
+
+
+def _old_style(obj: Object) -> list[FieldError]:
+    about = (obj.get("involvedObject") or {}).get("namespace", "")
+    namespace = obj["metadata"].get("namespace", "")
+    if (about or "default") == namespace:
+        return []
+    return [_invalid("involvedObject.namespace", about, "does not match event.namespace")]
+
+
+def _new_style(obj: Object, controller_field: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    about = (obj.get("involvedObject") or {}).get("namespace", "")
+    if not about and obj["metadata"].get("namespace", "") not in {"default", "kube-system"}:
+        out.append(_invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    controller = obj.get("reportingComponent", "")
+    if not controller:
+        out.append(FieldError(FieldProblem.REQUIRED, controller_field))
+    out.extend(_invalid(controller_field, controller, text) for text in formats.qualified_name(controller))
+    for field in ("reportingInstance", "action", "reason"):
+        text = obj.get(field, "")
+        if not text:
+            out.append(FieldError(FieldProblem.REQUIRED, field))
+        elif len(text.encode()) > TEXT_MAX:
+            out.append(_invalid(field, "", f"can have at most {TEXT_MAX} characters"))
+    if len(obj.get("message", "").encode()) > NOTE_MAX:
+        out.append(_invalid("message", "", f"can have at most {NOTE_MAX} characters"))
+    return out
+
+
+def _series(obj: Object) -> list[FieldError]:
+    series = obj.get("series")
+    if series is None:
+        return []
+    out: list[FieldError] = []
+    if series.get("count", 0) < 2:
+        out.append(_invalid("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        out.append(FieldError(FieldProblem.REQUIRED, "series.lastObservedTime"))
+    return out
+
+
+def _invalid(field: str, value: Any, text: str) -> FieldError:
+    return FieldError(FieldProblem.INVALID, field, value, text)
+
+
+KIND = Kind(
+    group="",
+    names=Names("events", "Event", short_names=("ev",)),
+    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.Event")),),
+    hub="v1",
+    strategy=EventStrategy(),
+    storage_name=STORAGE_NAME,
+    stored_fields=ALL_FIELDS,
+)
+
+EVENTS_KIND = Kind(
+    group="events.k8s.io",
+    names=Names("events", "Event", short_names=("ev",)),
+    versions=(Version("v1", schema=whole("io.k8s.api.events.v1.Event")),),
+    hub="v1",
+    strategy=EventsStrategy(),
+    storage_name=STORAGE_NAME,
+    stored_fields=ALL_FIELDS,
+    stored_as=KIND.hub_gvk,
+    spokes={"v1": Spoke(to_core, from_core)},
+)

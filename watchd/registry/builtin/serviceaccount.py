@@ -1,0 +1,38 @@
+"""ServiceAccount: an identity for processes."""
+
+from __future__ import annotations
+
+from watchd.registry.kind import Kind, Names, Version
+from watchd.registry.schemas import whole
+from watchd.registry.strategy import Object, Strategy
+from watchd.seams import Clock, Entropy
+
+
+class ServiceAccountStrategy(Strategy):
+    """The rules of ServiceAccount."""
+
+    core_field_errors = True
+
+    def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
+        """Keep only the names of the secrets."""
+        del clock, entropy
+        _names_only(obj)
+
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        """Keep only the names of the secrets."""
+        del old, subresource
+        _names_only(obj)
+
+
+def _names_only(obj: Object) -> None:
+    if "secrets" in obj:
+        obj["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in obj["secrets"]]
+
+
+KIND = Kind(
+    group="",
+    names=Names("serviceaccounts", "ServiceAccount", short_names=("sa",)),
+    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.ServiceAccount")),),
+    hub="v1",
+    strategy=ServiceAccountStrategy(),
+)

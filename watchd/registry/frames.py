@@ -1,0 +1,141 @@
+"""Frames: the bytes of watch events, encoded once and shared by all watchers of one view (DESIGN section 5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from storage.errors import Compacted
+from storage.log import Log
+from storage.types import Op, Record, Revision, Stored, restamp
+from watchd.registry.view import View
+
+Object = dict[str, Any]
+
+FRAME_CACHE_BYTES = 32 << 20
+"""Bound of all cached frames together, in bytes: a second of heavy traffic, however many views there are."""
+
+FRAME_OVERHEAD = 250
+"""Bytes that a cached frame costs beside its own: dict slot, queue slot, the bytes object's head."""
+
+ADDED = "ADDED"
+MODIFIED = "MODIFIED"
+DELETED = "DELETED"
+BOOKMARK = "BOOKMARK"
+ERROR = "ERROR"
+
+
+class Watched:
+    """A view that is being watched, with its frames: revision -> bytes, empty where the view does not show the change."""
+
+    __slots__ = ("__weakref__", "frames", "joined", "view")
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.frames: dict[Revision, bytes] = {}
+        self.joined: tuple[Revision, Revision, int, bytes] | None = None
+        """(first, last, count, bytes) of the last batch: watchers in step share one send buffer."""
+
+
+class FrameCache:
+    """Makes the frames of records and keeps the latest, within a bound of bytes."""
+
+    def __init__(self, log: Log, *, max_bytes: int = FRAME_CACHE_BYTES) -> None:
+        self._log = log
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._order: deque[tuple[Watched, Revision, int]] = deque()
+        self._watched: WeakValueDictionary[Hashable, Watched] = WeakValueDictionary()
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of cached frames, their overhead included."""
+        return self._bytes
+
+    def watched(self, key: Hashable, view: View) -> Watched:
+        """Return the shared Watched of all views with an equal key; `view` serves if there is none yet.
+
+        The key must say everything that the view's frames depend on, the kind's identity included.
+        """
+        found = self._watched.get(key)
+        if found is None:
+            found = self._watched[key] = Watched(view)
+        return found
+
+    async def join(self, watched: Watched, records: Sequence[Record]) -> bytes:
+        """Return the frames of a batch as one buffer. Has no checkpoint where every frame is cached.
+
+        Raises Compacted where the predecessor of a change that left the selector is gone.
+        """
+        if not records:
+            return b""
+        first, last = records[0].revision, records[-1].revision
+        if watched.joined is not None and watched.joined[:3] == (first, last, len(records)):
+            return watched.joined[3]
+        frames = watched.frames
+        parts = []
+        for record in records:
+            frame = frames.get(record.revision)
+            if frame is None:
+                frame = await self._make(watched.view, record)
+                self._keep(watched, record.revision, frame)
+            parts.append(frame)
+        data = b"".join(parts)
+        watched.joined = (first, last, len(records), data)
+        return data
+
+    def _keep(self, watched: Watched, revision: Revision, frame: bytes) -> None:
+        size = len(frame) + FRAME_OVERHEAD
+        watched.frames[revision] = frame
+        self._order.append((watched, revision, size))
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            old, old_revision, old_size = self._order.popleft()
+            old.frames.pop(old_revision, None)
+            self._bytes -= old_size
+
+    async def _make(self, view: View, record: Record) -> bytes:
+        """Encode the event that a change is in this view; empty where it is none.
+
+        Leaving the selector is DELETED with the old object under the new revision, entering it is ADDED.
+        """
+        codec = view.codec
+        before = view.wanted_before(record)
+        if record.op is Op.DELETE:
+            return codec.event(DELETED, view.body(record)) if before else b""
+        if view.wants(record):
+            return codec.event(MODIFIED if before else ADDED, view.body(record))
+        if not before:
+            return b""
+        # Not at its own revision, which may lie below the floor: the newest at the floor is kept.
+        old = await self._log.get(record.key, at=Revision(record.revision - 1))
+        if old is None:
+            raise Compacted(record.previous, self._log.floor)
+        return codec.event(DELETED, view.body(_restamped(old, record.revision)))
+
+
+def initial_frame(view: View, stored: Stored) -> bytes:
+    """Encode an object of the state that a watch begins with."""
+    return view.codec.event(ADDED, view.body(stored))
+
+
+def bookmark_frame(view: View, revision: Revision, *, initial_events_end: bool = False) -> bytes:
+    """Encode a bookmark: nothing but kind and resourceVersion (PROTOCOL section 3)."""
+    gvk = view.kind.gvk(view.version)
+    metadata: Object = {"resourceVersion": str(revision)}
+    if initial_events_end:
+        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+    obj: Object = {"kind": gvk.kind, "apiVersion": str(gvk.group_version), "metadata": metadata}
+    return view.codec.event(BOOKMARK, view.codec.encode(obj))
+
+
+def error_frame(view: View, status: Object) -> bytes:
+    """Encode an ERROR event holding a Status."""
+    return view.codec.event(ERROR, view.codec.encode(status))
+
+
+def _restamped(stored: Stored, revision: Revision) -> Stored:
+    body = restamp(stored.body, stored.stamp_at, stored.revision, revision)
+    return Stored(stored.key, revision, stored.created, stored.header, body, stored.stamp_at)

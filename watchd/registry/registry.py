@@ -1,0 +1,123 @@
+"""Registry: the kinds that are installed, and where each is served."""
+
+from __future__ import annotations
+
+import attrs
+
+from conversion.gvk import GroupVersionResource
+from storage.log import Log
+from storage.types import Key, KindId, Scope, kind_of, make_key
+from watchd.registry.kind import Kind, Version
+
+
+@attrs.frozen(eq=False)
+class Endpoint:
+    """A kind at one of its served versions: what a request's path leads to."""
+
+    kind: Kind
+    version: Version
+    id: KindId
+    """What the log calls the kind."""
+
+    @property
+    def group(self) -> str:
+        """The API group."""
+        return self.kind.group
+
+    @property
+    def resource(self) -> str:
+        """The plural."""
+        return self.kind.names.plural
+
+    def key(self, namespace: str, name: str) -> Key:
+        """Return the key of an object."""
+        return make_key(self.id, f"{namespace}/{name}" if self.kind.namespaced else name)
+
+    def prefix(self, namespace: str = "") -> bytes:
+        """Return the prefix of a collection: one namespace's, or all."""
+        return make_key(self.id, f"{namespace}/" if namespace and self.kind.namespaced else "")
+
+    def scope(self, namespace: str = "", name: str = "", tag: tuple[str, str] | None = None) -> Scope:
+        """Return the scope of a watch."""
+        if name and (namespace or not self.kind.namespaced):
+            return Scope(self.key(namespace, name), exact=True)
+        return Scope(self.prefix(namespace), tag=tag)
+
+
+class Registry:
+    """The installed kinds. `generation` changes whenever they do, so that discovery knows when to be made anew."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._kinds: dict[tuple[str, str], Kind] = {}
+        self._endpoints: dict[GroupVersionResource, Endpoint] = {}
+        self._by_id: dict[KindId, Kind] = {}
+        self.generation = 0
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The installed kinds, in the order of their installation."""
+        return list(self._kinds.values())
+
+    async def install(self, kind: Kind) -> None:
+        """Serve a kind, in place of what was installed under its group and plural before."""
+        kind_id = await self._log.kind(kind.storage_name)
+        self._forget(kind.group, kind.names.plural)
+        self._kinds[kind.group, kind.names.plural] = kind
+        # Of two kinds that share their storage the first one speaks for it.
+        self._by_id.setdefault(kind_id, kind)
+        for version in kind.versions:
+            if version.served:
+                self._endpoints[kind.gvr(version.name)] = Endpoint(kind, version, kind_id)
+        self.generation += 1
+
+    def uninstall(self, group: str, plural: str) -> None:
+        """Serve a kind no longer."""
+        if self._forget(group, plural):
+            self.generation += 1
+
+    def _forget(self, group: str, plural: str) -> bool:
+        kind = self._kinds.pop((group, plural), None)
+        if kind is None:
+            return False
+        for version in kind.versions:
+            self._endpoints.pop(kind.gvr(version.name), None)
+        self._by_id = {kind_id: known for kind_id, known in self._by_id.items() if known is not kind}
+        return True
+
+    def endpoint(self, group: str, version: str, resource: str) -> Endpoint | None:
+        """Return where a resource is served at a version."""
+        return self._endpoints.get(GroupVersionResource(group, version, resource))
+
+    def kind(self, group: str, plural: str) -> Kind | None:
+        """Return an installed kind."""
+        return self._kinds.get((group, plural))
+
+    def hub(self, group: str, plural: str) -> Endpoint:
+        """Return a kind's endpoint at its hub version, or else the first served one. Raises KeyError where there is none."""
+        kind = self._kinds[group, plural]
+        found = self._endpoints.get(kind.gvr(kind.hub))
+        if found is not None:
+            return found
+        for version in kind.versions:
+            if version.served:
+                return self._endpoints[kind.gvr(version.name)]
+        raise KeyError((group, plural))
+
+    def by_key(self, key: Key) -> Endpoint | None:
+        """Return the hub endpoint of a key's kind, or None where it is not served."""
+        kind = self._by_id.get(kind_of(key))
+        if kind is None or not any(version.served for version in kind.versions):
+            return None
+        return self.hub(kind.group, kind.names.plural)
+
+    def by_kind(self, group: str, kind_name: str) -> Endpoint | None:
+        """Return the hub endpoint of a kind by the name that objects carry, as ownerReferences do."""
+        for kind in self._kinds.values():
+            if kind.group == group and kind.names.kind == kind_name:
+                return self.hub(group, kind.names.plural)
+        return None
+
+    def serves_group_version(self, group: str, version: str) -> bool:
+        """Tell whether any resource is served at a group version."""
+        return any(gvr.group == group and gvr.version == version for gvr in self._endpoints)

@@ -1,0 +1,479 @@
+"""Store: writes and reads objects under the rules of their kind. Verbs and controllers go through it alike.
+
+The way of a write (DESIGN section 3): default, Admission.mutate, Strategy.prepare, validate, Admission.validate, convert to the
+hub, encode, append. A lost race starts again from a fresh read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from storage import errors as storage_errors
+from storage.log import Log
+from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write
+from watchd.registry import metadata
+from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
+from watchd.registry.registry import Endpoint, Registry
+from watchd.registry.value import canonical, encode, header_of
+from watchd.registry.view import load
+from watchd.seams import Clock, Entropy, rfc3339
+from watchd.status import (
+    FieldError,
+    Reason,
+    StatusError,
+    already_exists,
+    conflict,
+    internal,
+    invalid,
+    not_found,
+)
+
+Object = dict[str, Any]
+
+Change = Callable[[Object], Awaitable[Object]]
+"""From a copy of the current object at the request's version to the wanted one. Called again after a lost race."""
+
+GENERATE_ATTEMPTS = 8
+"""How often a generated name that is taken is made anew, as the reference does."""
+
+SCAN_PAGE = 500
+"""Keys looked at in one go while a collection is walked: about a millisecond of the loop."""
+
+
+@attrs.frozen
+class Caller:
+    """Who writes, and how."""
+
+    user: UserInfo | None = None
+    """None for the server's own controllers."""
+    dry_run: bool = False
+    warnings: list[str] = attrs.field(factory=list)
+    """Filled with texts for the Warning header."""
+
+
+CONTROLLER = Caller()
+"""The server's own controllers."""
+
+
+@attrs.frozen
+class Deletion:
+    """What a delete asks for (metav1.DeleteOptions)."""
+
+    uid: str = ""
+    """Precondition, or empty."""
+    resource_version: str = ""
+    """Precondition, or empty."""
+    propagation: str = ""
+    """Background, Foreground, Orphan, or empty for the kind's default."""
+    grace_seconds: int | None = None
+
+
+@attrs.frozen
+class Written:
+    """What a write came to."""
+
+    object: Object
+    """At the request's version, with its resourceVersion."""
+    stored: Stored | None
+    """What is stored now; None after a dry run and for what was removed."""
+    created: bool = False
+    removed: bool = False
+
+
+class Store:
+    """Objects of all installed kinds."""
+
+    def __init__(self, log: Log, registry: Registry, *, clock: Clock, entropy: Entropy, admission: Admission) -> None:
+        self.log = log
+        self.registry = registry
+        self.clock = clock
+        self._entropy = entropy
+        self._admission = admission
+
+    async def get(self, endpoint: Endpoint, namespace: str, name: str) -> Stored:
+        """Return the newest value. Raises StatusError 404."""
+        stored = await self.log.get(endpoint.key(namespace, name))
+        if stored is None:
+            raise not_found(endpoint.group, endpoint.resource, name)
+        return stored
+
+    async def walk(self, endpoint: Endpoint, namespace: str = "") -> list[Stored]:
+        """Return a whole collection as it is while it is walked. For controllers and small collections."""
+        items: list[Stored] = []
+        start: Key | None = None
+        while True:
+            page = await self.log.scan(endpoint.prefix(namespace), start=start, limit=SCAN_PAGE)
+            items += page.items
+            if page.next is None:
+                return items
+            start = page.next
+            await trio.lowlevel.checkpoint()
+
+    # Create
+
+    async def create(self, endpoint: Endpoint, namespace: str, obj: Object, caller: Caller = CONTROLLER) -> Written:
+        """Store a new object. Takes over `obj`, which is at the endpoint's version.
+
+        Raises StatusError: 409 AlreadyExists, 422 Invalid, what admission refuses, what the log fails with.
+        """
+        generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
+        original = orjson.dumps(obj)
+        for attempt in range(GENERATE_ATTEMPTS):
+            try:
+                return await self._create(endpoint, namespace, original, caller)
+            except StatusError as error:
+                if error.reason is not Reason.ALREADY_EXISTS or not generated or attempt == GENERATE_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _create(self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller) -> Written:
+        kind, strategy = endpoint.kind, endpoint.kind.strategy
+        while True:
+            obj: Object = orjson.loads(original)
+            attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
+            metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
+            strategy.default(obj)
+            await self._admission.mutate(attributes)
+            metadata.prepare_create(obj["metadata"], clock=self.clock, entropy=self._entropy)
+            if strategy.generation:
+                obj["metadata"]["generation"] = 1
+            if endpoint.version.status and strategy.status_reset:
+                obj.pop("status", None)
+            strategy.prepare_create(obj, clock=self.clock, entropy=self._entropy)
+            name = obj["metadata"].get("name", "")
+            problems = metadata.validate_create(
+                obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format
+            )
+            self._refuse(endpoint, obj, problems + strategy.validate(obj))
+            attributes.name = name
+            await self._admission.validate(attributes)
+            key = endpoint.key(namespace, name)
+            if caller.dry_run:
+                if await self.log.get(key) is not None:
+                    raise already_exists(endpoint.group, endpoint.resource, name)
+                return Written(obj, None, created=True)
+            try:
+                stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
+            except storage_errors.Conflict as error:
+                if error.key == key:
+                    raise already_exists(endpoint.group, endpoint.resource, name) from error
+                await trio.lowlevel.checkpoint()
+                continue
+            _set_revision(obj, stored.revision)
+            return Written(obj, stored, created=True)
+
+    # Update
+
+    async def update(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        change: Change,
+        caller: Caller = CONTROLLER,
+        *,
+        subresource: str = "",
+        uid: str = "",
+        attempts: int | None = None,
+        create: Callable[[], Awaitable[Object]] | None = None,
+    ) -> Written:
+        """Change an object.
+
+        Args:
+            endpoint: the version at which `change` sees the object.
+            namespace: of the object.
+            name: of the object.
+            change: makes the new object from a copy of the current one.
+            caller: who asks.
+            subresource: "" for the object itself.
+            uid: precondition, or empty.
+            attempts: how many lost races are borne (a 409 then), or None for as many as it takes. A resourceVersion in the new
+                object that is not the current one is a 409 at once.
+            create: makes the object where there is none, for kinds that are created on update.
+
+        Raises StatusError: 404, 409, 422, what admission refuses, what the log fails with.
+
+        """
+        key = endpoint.key(namespace, name)
+        attempt = 0
+        while True:
+            attempt += 1
+            stored = await self.log.get(key)
+            if stored is None:
+                if create is None:
+                    raise not_found(endpoint.group, endpoint.resource, name)
+                try:
+                    return await self.create(endpoint, namespace, await create(), caller)
+                except StatusError as error:
+                    if error.reason is not Reason.ALREADY_EXISTS:
+                        raise
+                    continue
+            old = load(endpoint.kind, endpoint.version.name, stored)
+            new = await change(load(endpoint.kind, endpoint.version.name, stored))
+            self._check_preconditions(endpoint, name, stored, uid, old, new)
+            attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
+            await self._prepare_update(endpoint, attributes, new, old)
+            try:
+                return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks)
+            except storage_errors.Conflict as error:
+                if error.key == key and attempts is not None and attempt >= attempts:
+                    raise conflict(endpoint.group, endpoint.resource, name) from error
+            await trio.lowlevel.checkpoint()
+
+    def _check_preconditions(self, endpoint: Endpoint, name: str, stored: Stored, uid: str, old: Object, new: Object) -> None:
+        """Compare the uid asked for and the new object's resourceVersion with what is stored."""
+        old_uid = old["metadata"].get("uid", "")
+        if uid and uid != old_uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old_uid}"
+            raise conflict(endpoint.group, endpoint.resource, name, why)
+        revision = parse_resource_version(new["metadata"].get("resourceVersion") or "")
+        if revision == NOTHING:
+            if not endpoint.kind.strategy.unconditional_update:
+                metadata.require_resource_version({}, group=endpoint.group, resource=endpoint.resource, name=name)
+        elif revision != stored.revision:
+            raise conflict(endpoint.group, endpoint.resource, name)
+
+    async def _prepare_update(self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object) -> None:
+        kind, strategy, subresource = endpoint.kind, endpoint.kind.strategy, attributes.subresource
+        metadata.check_namespace(new["metadata"], attributes.namespace, namespaced=kind.namespaced)
+        strategy.default(new)
+        await self._admission.mutate(attributes)
+        metadata.prepare_update(new["metadata"], old["metadata"])
+        if endpoint.version.status and strategy.status_reset:
+            _split_status(new, old, subresource, custom=kind.custom)
+        strategy.prepare_update(new, old, subresource)
+        if strategy.generation and _content(new, status=not endpoint.version.status) != _content(
+            old, status=not endpoint.version.status
+        ):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
+        self._refuse(endpoint, new, problems + strategy.validate_update(new, old, subresource))
+        await self._admission.validate(attributes)
+
+    async def _finish_update(
+        self, endpoint: Endpoint, key: Key, stored: Stored, new: Object, old: Object, caller: Caller, checks: list[Check]
+    ) -> Written:
+        """Write, or leave it where nothing changed, or remove what only its finalizers held."""
+        if self._is_gone(endpoint, new):
+            _set_revision(new, stored.revision)
+            if not caller.dry_run:
+                await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
+            return Written(new, None, removed=True)
+        if canonical(new) == canonical(old):
+            _set_revision(new, stored.revision)
+            fresh = header_of(stored.header).epoch == endpoint.kind.epoch
+            return Written(new, stored if fresh and not caller.dry_run else None)
+        if caller.dry_run:
+            _set_revision(new, stored.revision)
+            return Written(new, None)
+        written = await self._put(endpoint, key, new, stored.revision, checks)
+        _set_revision(new, written.revision)
+        return Written(new, written)
+
+    @staticmethod
+    def _is_gone(endpoint: Endpoint, obj: Object) -> bool:
+        """Tell whether a deletion that waited has nothing to wait for any more."""
+        meta = obj["metadata"]
+        if "deletionTimestamp" not in meta or meta.get("finalizers"):
+            return False
+        return not meta.get("deletionGracePeriodSeconds") and not endpoint.kind.strategy.finalizers_hold(obj)
+
+    # Delete
+
+    async def delete(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        deletion: Deletion,
+        caller: Caller = CONTROLLER,
+    ) -> Written:
+        """Remove an object, or mark it where finalizers (or its kind) keep it for now.
+
+        Raises StatusError: 404, 409 for a precondition that does not hold, what admission refuses, what the log fails with.
+        """
+        key = endpoint.key(namespace, name)
+        while True:
+            stored = await self.get(endpoint, namespace, name)
+            obj = load(endpoint.kind, endpoint.version.name, stored)
+            _check_deletion(endpoint, name, deletion, obj)
+            attributes = self._attributes(Operation.DELETE, endpoint, namespace, None, obj, "", caller)
+            attributes.name = name
+            await self._admission.mutate(attributes)
+            await self._admission.validate(attributes)
+            try:
+                return await self._delete(endpoint, key, stored, obj, deletion, caller, attributes.checks)
+            except storage_errors.Conflict:
+                await trio.lowlevel.checkpoint()
+
+    async def _delete(
+        self,
+        endpoint: Endpoint,
+        key: Key,
+        stored: Stored,
+        obj: Object,
+        deletion: Deletion,
+        caller: Caller,
+        checks: list[Check],
+    ) -> Written:
+        strategy, meta = endpoint.kind.strategy, obj["metadata"]
+        finalizers = _with_propagation(meta.get("finalizers") or [], deletion.propagation)
+        if not finalizers and not strategy.finalizers_hold(obj):
+            if not caller.dry_run:
+                await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
+            return Written(obj, None, removed=True)
+        if "deletionTimestamp" in meta and finalizers == (meta.get("finalizers") or []):
+            return Written(obj, stored)
+        if finalizers:
+            meta["finalizers"] = finalizers
+        else:
+            meta.pop("finalizers", None)
+        if "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = rfc3339(self.clock.now_ms())
+            meta["deletionGracePeriodSeconds"] = 0
+            if meta.get("generation", 0) > 0:
+                meta["generation"] += 1
+            strategy.on_delete(obj)
+        if caller.dry_run:
+            return Written(obj, None)
+        written = await self._put(endpoint, key, obj, stored.revision, checks)
+        _set_revision(obj, written.revision)
+        return Written(obj, written)
+
+    # The log
+
+    async def _put(
+        self, endpoint: Endpoint, key: Key, obj: Object, expect: Revision, checks: list[Check]
+    ) -> Stored:
+        kind = endpoint.kind
+        hub = obj if kind.is_hub(endpoint.version.name) else kind.to_hub(obj, endpoint.version.name)
+        value = encode(kind, hub, time_ms=self.clock.now_ms())
+        record = await self._append(Write(key, Op.PUT, value.header, value.body, value.stamp_at, expect), checks)
+        return Stored(key, record.revision, record.created, record.header, record.body, record.stamp_at)
+
+    async def _append(self, write: Write, checks: list[Check]) -> Record:
+        """Append, and say in the protocol's words what the log fails with. A Conflict passes: the caller starts again."""
+        try:
+            return await self.log.append(write, checks=checks)
+        except storage_errors.Conflict:
+            raise
+        except storage_errors.KeyTooLong as error:
+            message = "the name and namespace together are too long to be stored"
+            raise StatusError(Reason.INVALID, message) from error
+        except storage_errors.StorageError as error:
+            raise storage_failure(error) from error
+
+    def _attributes(
+        self,
+        operation: Operation,
+        endpoint: Endpoint,
+        namespace: str,
+        new: Object | None,
+        old: Object | None,
+        subresource: str,
+        caller: Caller,
+    ) -> Attributes:
+        some = new or old or {}
+        return Attributes(
+            operation=operation,
+            kind=endpoint.kind,
+            version=endpoint.version,
+            namespace=namespace,
+            name=some.get("metadata", {}).get("name") or "",
+            subresource=subresource,
+            object=new,
+            old=old,
+            dry_run=caller.dry_run,
+            user=caller.user,
+            warnings=caller.warnings,
+        )
+
+    @staticmethod
+    def _refuse(endpoint: Endpoint, obj: Object, errors: list[FieldError]) -> None:
+        if errors:
+            raise invalid(endpoint.group, endpoint.kind.names.kind, obj["metadata"].get("name") or "", errors)
+
+
+def storage_failure(error: storage_errors.StorageError) -> StatusError:
+    """Say in the protocol's words what the log fails with."""
+    match error:
+        case storage_errors.LogFull():
+            return StatusError(Reason.INSUFFICIENT_STORAGE, f"the write was not stored: {error}")
+        case storage_errors.OutcomeUnknown():
+            return StatusError(
+                Reason.INTERNAL_ERROR, f"outcome unknown: the write may or may not have been stored: {error}"
+            )
+        case storage_errors.LogClosed():
+            return StatusError(Reason.SERVICE_UNAVAILABLE, f"the log takes no writes: {error}", retry_after=1)
+        case _:
+            return StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {error}")
+
+
+def parse_resource_version(text: str) -> Revision:
+    """Read a resourceVersion; "" is 0. Raises StatusError 500 for anything else, as the reference does (PROTOCOL section 1)."""
+    if not text:
+        return NOTHING
+    if not text.isascii() or not text.isdigit():
+        raise internal(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return Revision(int(text))
+
+
+def _set_revision(obj: Object, revision: Revision) -> None:
+    obj["metadata"]["resourceVersion"] = str(revision)
+
+
+def _content(obj: Object, *, status: bool) -> bytes:
+    """Return bytes that change exactly when the generation should."""
+    left_out = {"metadata", "apiVersion", "kind"} if status else {"metadata", "apiVersion", "kind", "status"}
+    return orjson.dumps({k: v for k, v in obj.items() if k not in left_out}, option=orjson.OPT_SORT_KEYS)
+
+
+def _split_status(new: Object, old: Object, subresource: str, *, custom: bool) -> None:
+    """Keep a write of the object from changing status, and a write of status from changing anything else."""
+    if subresource == "status":
+        status = new.get("status")
+        kept = {k: v for k, v in old.items() if k != "status"}
+        if not custom:
+            # Built-in kinds take labels and annotations through status.
+            kept["metadata"] = new["metadata"]
+        new.clear()
+        new.update(kept)
+        if status is not None:
+            new["status"] = status
+    elif subresource == "":
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+
+
+def _check_deletion(endpoint: Endpoint, name: str, deletion: Deletion, obj: Object) -> None:
+    kind, meta = endpoint.kind.names.kind, obj["metadata"]
+    if deletion.uid and deletion.uid != meta.get("uid"):
+        why = (
+            f"the UID in the precondition ({deletion.uid}) does not match the UID in record ({meta.get('uid')}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise conflict(endpoint.group, kind, name, why)
+    revision = meta.get("resourceVersion")
+    if deletion.resource_version and deletion.resource_version != revision:
+        why = (
+            f"the ResourceVersion in the precondition ({deletion.resource_version}) does not match the ResourceVersion in "
+            f"record ({revision}). The object might have been modified"
+        )
+        raise conflict(endpoint.group, kind, name, why)
+
+
+def _with_propagation(finalizers: list[str], propagation: str) -> list[str]:
+    """Return the finalizers that a delete with a propagation policy leaves, in order (FEATURES row 26)."""
+    if not propagation:
+        return finalizers
+    wanted = {"Foreground": metadata.FOREGROUND, "Orphan": metadata.ORPHAN}.get(propagation)
+    kept = [f for f in finalizers if f not in {metadata.FOREGROUND, metadata.ORPHAN} or f == wanted]
+    return kept if wanted is None or wanted in kept else [*kept, wanted]

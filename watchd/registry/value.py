@@ -1,0 +1,147 @@
+"""What the log keeps of an object: a small header, and the JSON of the hub version ready to be sent (DESIGN section 4).
+
+The body's layout is fixed: `{"apiVersion":A,"kind":K,"metadata":{"resourceVersion":"N",...},...}`. So the place of the
+revision's digits and the length of the part that items of built-in lists leave out depend on the kind alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from storage.types import Stored
+from watchd.registry.kind import Kind
+
+Object = dict[str, Any]
+
+_METADATA = b'"metadata":{"resourceVersion":"'
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What selectors, owners and deletion ask of an object, without decoding it."""
+
+    epoch: bytes
+    """The kind's schema epoch when this was written."""
+    uid: str
+    name: str
+    labels: dict[str, str]
+    fields: dict[str, str]
+    """Values of the kind's selectable fields, beside metadata.name and metadata.namespace."""
+    owners: tuple[str, ...]
+    """uids of the ownerReferences."""
+    deleting: bool
+    """Whether metadata.deletionTimestamp is set."""
+    finalizers: bool
+    """Whether something still holds a deleted object."""
+    prefix: int
+    """Bytes of `"apiVersion":A,"kind":K,` behind the opening brace of the body."""
+    time_ms: int = 0
+    """For kinds that expire: when the object was written last, in milliseconds since the epoch."""
+
+
+_encode_header = msgspec.msgpack.Encoder().encode
+_decode_header = msgspec.msgpack.Decoder(Header).decode
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """An object ready to be appended."""
+
+    header: bytes
+    body: bytes
+    """Without the revision's digits."""
+    stamp_at: int
+
+
+def head_of(kind: Kind) -> bytes:
+    """Return the bytes with which every stored body of a kind begins, behind the opening brace."""
+    gvk = kind.hub_gvk
+    return b'"apiVersion":%b,"kind":%b,' % (orjson.dumps(str(gvk.group_version)), orjson.dumps(gvk.kind))
+
+
+def encode(kind: Kind, obj: Object, *, time_ms: int) -> Value:
+    """Encode an object of the hub version. Its resourceVersion is left out: the log writes it."""
+    head = head_of(kind)
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
+    rest = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind", "metadata"}}
+    parts = [b"{", head, _METADATA, b'",', orjson.dumps(metadata)[1:]]
+    if rest:
+        parts += [b",", orjson.dumps(rest)[1:]]
+    else:
+        parts.append(b"}")
+    owners = tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ())
+    header = Header(
+        epoch=kind.epoch,
+        uid=metadata.get("uid", ""),
+        name=metadata["name"],
+        labels=metadata.get("labels") or {},
+        fields=field_values(kind, obj),
+        owners=owners,
+        deleting="deletionTimestamp" in metadata,
+        finalizers=bool(metadata.get("finalizers")) or kind.strategy.finalizers_hold(obj),
+        prefix=len(head),
+        time_ms=time_ms,
+    )
+    return Value(_encode_header(header), b"".join(parts), 1 + len(head) + len(_METADATA))
+
+
+def field_values(kind: Kind, obj: Object) -> dict[str, str]:
+    """Return the values of a kind's selectable fields in an object of the hub version."""
+    values = kind.strategy.fields(obj)
+    for path in kind.selectable_fields:
+        if path not in values:
+            values[path] = _text(_at(obj, path))
+    return values
+
+
+def _at(obj: Any, path: str) -> Any:
+    for step in path.lstrip(".").split("."):
+        if not isinstance(obj, dict):
+            return None
+        obj = obj.get(step)
+    return obj
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def header_of(encoded: bytes) -> Header:
+    """Decode a stored header."""
+    return _decode_header(encoded)
+
+
+def decode(stored: Stored) -> Object:
+    """Decode a stored body: an object of the version that was the hub when it was written."""
+    obj: Object = orjson.loads(stored.body)
+    return obj
+
+
+def canonical(obj: Object) -> bytes:
+    """Return bytes that are equal for two objects exactly if they say the same, resourceVersion aside."""
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
+    return orjson.dumps({**obj, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
+
+
+TAG_NAME = "metadata.name"
+"""The wake-up tag of one object's name, wherever it lives."""
+
+
+def tag_of(header: bytes, tag: str) -> str | None:
+    """Return the value of a wake-up tag in a stored header.
+
+    Tags are metadata.name, `label:KEY`, and the paths of selectable fields.
+    """
+    if not header:
+        return None
+    decoded = _decode_header(header)
+    if tag == TAG_NAME:
+        return decoded.name
+    if tag.startswith("label:"):
+        return decoded.labels.get(tag[6:])
+    return decoded.fields.get(tag)

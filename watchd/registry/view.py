@@ -1,0 +1,113 @@
+"""View: how a client sees objects of one kind - version, format, projection, selector. GET, LIST and WATCH go through it.
+
+At the hub version in JSON stored bytes are copied; anything else is decoded, converted and encoded (DESIGN section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+
+from conversion.codec import JSON, Codec
+from conversion.gvk import GroupVersion
+from storage.types import Key, Record, Stored, path_of
+from watchd.registry.kind import Kind
+from watchd.registry.value import Header, field_values, header_of
+
+Object = dict[str, Any]
+
+Projection = Callable[[Object], Object]
+"""What becomes of an object before it is encoded (its metadata alone, a Table row). Must not change its argument."""
+
+
+class Selector(Protocol):
+    """Which objects are wanted."""
+
+    def matches(self, labels: dict[str, str], fields: dict[str, str]) -> bool:
+        """Decide by labels and selectable fields, as the stored header has them."""
+
+
+def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
+    """Decode a stored value into an object at a version, defaults filled in. The caller owns the result."""
+    obj: Object = orjson.loads(stored.body)
+    hub = kind.hub_gvk
+    if obj["apiVersion"] != str(hub.group_version) or obj["kind"] != hub.kind:
+        # Written while another version was the hub.
+        obj = kind.to_hub(obj, GroupVersion.parse(obj["apiVersion"]).version)
+    if not kind.is_hub(version):
+        obj = kind.from_hub(obj, version)
+    kind.strategy.default(obj)
+    return obj
+
+
+class View:
+    """One way of seeing a kind. Immutable; watchers that see a kind alike share one (see FrameCache)."""
+
+    __slots__ = ("__weakref__", "codec", "kind", "projection", "selector", "verbatim", "version")
+
+    def __init__(
+        self,
+        kind: Kind,
+        version: str,
+        codec: Codec,
+        *,
+        selector: Selector | None = None,
+        projection: Projection | None = None,
+    ) -> None:
+        self.kind = kind
+        self.version = version
+        self.codec = codec
+        self.selector = selector
+        self.projection = projection
+        self.verbatim = codec.media_type == JSON and projection is None and kind.is_hub(version)
+        """Whether stored bytes can be sent as they are, as long as their epoch is current."""
+
+    def wants(self, stored: Stored | Record) -> bool:
+        """Tell whether the selector takes an object."""
+        return self.selector is None or self.takes(stored.key, header_of(stored.header), stored)
+
+    def wanted_before(self, record: Record) -> bool:
+        """Tell whether the selector took the predecessor of a change, by its header."""
+        if not record.previous_header:
+            return False
+        return self.selector is None or self.takes(record.key, header_of(record.previous_header), None)
+
+    def takes(self, key: Key, header: Header, stored: Stored | Record | None) -> bool:
+        """Decide by a decoded header; `stored` serves to compute the fields anew where its epoch is not current."""
+        if self.selector is None:
+            return True
+        fields = header.fields
+        if header.epoch != self.kind.epoch and stored is not None:
+            fields = field_values(self.kind, load(self.kind, self.kind.hub, stored))
+        fields = {**fields, "metadata.name": header.name}
+        if self.kind.namespaced:
+            fields["metadata.namespace"] = path_of(key).partition("/")[0]
+        return self.selector.matches(header.labels, fields)
+
+    def object(self, stored: Stored | Record) -> Object:
+        """Return the object as this view shows it, not yet encoded."""
+        obj = load(self.kind, self.version, stored)
+        return obj if self.projection is None else self.projection(obj)
+
+    def body(self, stored: Stored | Record) -> bytes:
+        """Return the encoded object."""
+        if self.verbatim and header_of(stored.header).epoch == self.kind.epoch:
+            return stored.body
+        return self.codec.encode(self.object(stored))
+
+    def list_object(self, stored: Stored) -> Object:
+        """Return the object as an item of a list, not yet encoded: those of built-in kinds carry no apiVersion and kind."""
+        obj = self.object(stored)
+        if not self.kind.custom and self.projection is None:
+            del obj["apiVersion"], obj["kind"]
+        return obj
+
+    def item(self, stored: Stored) -> bytes:
+        """Return the encoded object as an item of a list."""
+        if self.verbatim:
+            header = header_of(stored.header)
+            if header.epoch == self.kind.epoch:
+                return stored.body if self.kind.custom else b"{" + stored.body[1 + header.prefix :]
+        return self.codec.encode(self.list_object(stored))
