@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from storage.types import Batch, Check, Key, KindId, Page, Publish, Record, Revision, Scope, Stored, Write
+from storage.types import Batch, Check, Count, Key, KindId, Page, Publish, Record, Revision, Scope, Stored, Write
 
 
 class Log(Protocol):
@@ -66,8 +66,8 @@ class Log(Protocol):
         `next`. Raises Compacted, FutureRevision.
         """
 
-    async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Page:
-        """Count as `scan` would return: a Page without bodies and headers. Raises Compacted, FutureRevision."""
+    async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:
+        """Count the keys that `scan` would return, at most `limit` of them. Raises Compacted, FutureRevision."""
 
     async def read(self, after: Revision, *, scope: Scope, limit: int, max_bytes: int) -> Batch:
         """Return the records of a scope after a revision, oldest first.

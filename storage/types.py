@@ -122,6 +122,16 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     """Where the scan goes on, or None at its end."""
 
 
+class Count(msgspec.Struct, frozen=True, gc=False):
+    """How many keys a part of a scan would return."""
+
+    keys: int
+    revision: Revision
+    """The revision that was counted at."""
+    next: Key | None
+    """Where the counting goes on, or None at its end."""
+
+
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """A part of the log."""
 

@@ -75,3 +75,6 @@ class Response:
     headers: list[tuple[str, str]]
     """Content-Type among them; Content-Length is the door's business."""
     body: bytes | Stream = b""
+    watch: bool = False
+    """Whether the stream goes on until somebody ends it: its header is sent at once, it is never compressed, and
+    its client may read nothing for longer than that of another answer."""

@@ -7,9 +7,11 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from storage.errors import Compacted
 from storage.log import Log
-from storage.types import Op, Record, Revision, Stored, restamp
+from storage.types import NOTHING, Op, Record, Revision, Stored, restamp
 from watchd.registry.view import View
 
 Object = dict[str, Any]
@@ -27,6 +29,19 @@ BOOKMARK = "BOOKMARK"
 ERROR = "ERROR"
 
 
+class Joined(msgspec.Struct, frozen=True, gc=False):
+    """The frames of a batch in one buffer."""
+
+    batch: tuple[Revision, Revision, int]
+    """First and last revision, and number of records: the same for two watchers in step."""
+    events: int
+    """Frames in the buffer: records that the view does not show have none."""
+    data: bytes
+
+
+NO_FRAMES = Joined((NOTHING, NOTHING, 0), 0, b"")
+
+
 class Watched:
     """A view that is being watched, with its frames: revision -> bytes, empty where the view does not show the change."""
 
@@ -35,8 +50,8 @@ class Watched:
     def __init__(self, view: View) -> None:
         self.view = view
         self.frames: dict[Revision, bytes] = {}
-        self.joined: tuple[Revision, Revision, int, bytes] | None = None
-        """(first, last, count, bytes) of the last batch: watchers in step share one send buffer."""
+        self.joined: Joined | None = None
+        """The last batch: watchers in step share one send buffer."""
 
 
 class FrameCache:
@@ -64,16 +79,16 @@ class FrameCache:
             found = self._watched[key] = Watched(view)
         return found
 
-    async def join(self, watched: Watched, records: Sequence[Record]) -> bytes:
+    async def join(self, watched: Watched, records: Sequence[Record]) -> Joined:
         """Return the frames of a batch as one buffer. Has no checkpoint where every frame is cached.
 
         Raises Compacted where the predecessor of a change that left the selector is gone.
         """
         if not records:
-            return b""
-        first, last = records[0].revision, records[-1].revision
-        if watched.joined is not None and watched.joined[:3] == (first, last, len(records)):
-            return watched.joined[3]
+            return NO_FRAMES
+        batch = records[0].revision, records[-1].revision, len(records)
+        if watched.joined is not None and watched.joined.batch == batch:
+            return watched.joined
         frames = watched.frames
         parts = []
         for record in records:
@@ -81,10 +96,10 @@ class FrameCache:
             if frame is None:
                 frame = await self._make(watched.view, record)
                 self._keep(watched, record.revision, frame)
-            parts.append(frame)
-        data = b"".join(parts)
-        watched.joined = (first, last, len(records), data)
-        return data
+            if frame:
+                parts.append(frame)
+        watched.joined = Joined(batch, len(parts), b"".join(parts))
+        return watched.joined
 
     def _keep(self, watched: Watched, revision: Revision, frame: bytes) -> None:
         size = len(frame) + FRAME_OVERHEAD

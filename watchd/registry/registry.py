@@ -51,6 +51,7 @@ class Registry:
         self._log = log
         self._kinds: dict[tuple[str, str], Kind] = {}
         self._endpoints: dict[GroupVersionResource, Endpoint] = {}
+        self._hubs: dict[tuple[str, str], Endpoint] = {}
         self._by_id: dict[KindId, Kind] = {}
         self.generation = 0
 
@@ -60,10 +61,14 @@ class Registry:
         return list(self._kinds.values())
 
     async def install(self, kind: Kind) -> None:
-        """Serve a kind, in place of what was installed under its group and plural before."""
+        """Serve a kind, in place of what was installed under its group and plural before. Raises ValueError for one without its hub."""
+        hub = kind.version(kind.hub)
+        if hub is None:
+            raise ValueError(f"{kind.storage_name} has no version {kind.hub}, which is to be its hub")
         kind_id = await self._log.kind(kind.storage_name)
         self._forget(kind.group, kind.names.plural)
         self._kinds[kind.group, kind.names.plural] = kind
+        self._hubs[kind.group, kind.names.plural] = Endpoint(kind, hub, kind_id)
         # Of two kinds that share their storage the first one speaks for it.
         self._by_id.setdefault(kind_id, kind)
         for version in kind.versions:
@@ -82,6 +87,7 @@ class Registry:
             return False
         for version in kind.versions:
             self._endpoints.pop(kind.gvr(version.name), None)
+        del self._hubs[group, plural]
         self._by_id = {kind_id: known for kind_id, known in self._by_id.items() if known is not kind}
         return True
 
@@ -94,22 +100,13 @@ class Registry:
         return self._kinds.get((group, plural))
 
     def hub(self, group: str, plural: str) -> Endpoint:
-        """Return a kind's endpoint at its hub version, or else the first served one. Raises KeyError where there is none."""
-        kind = self._kinds[group, plural]
-        found = self._endpoints.get(kind.gvr(kind.hub))
-        if found is not None:
-            return found
-        for version in kind.versions:
-            if version.served:
-                return self._endpoints[kind.gvr(version.name)]
-        raise KeyError((group, plural))
+        """Return an installed kind's endpoint at its hub version, for the server's own use: it may not be served."""
+        return self._hubs[group, plural]
 
     def by_key(self, key: Key) -> Endpoint | None:
-        """Return the hub endpoint of a key's kind, or None where it is not served."""
+        """Return the hub endpoint of a key's kind, or None where it is not installed."""
         kind = self._by_id.get(kind_of(key))
-        if kind is None or not any(version.served for version in kind.versions):
-            return None
-        return self.hub(kind.group, kind.names.plural)
+        return None if kind is None else self._hubs[kind.group, kind.names.plural]
 
     def by_kind(self, group: str, kind_name: str) -> Endpoint | None:
         """Return the hub endpoint of a kind by the name that objects carry, as ownerReferences do."""

@@ -1,0 +1,41 @@
+"""DefinitionLifecycle: no custom object is created once its definition is going, so that the clean-up is the last word."""
+
+from __future__ import annotations
+
+from storage.log import Log
+from storage.types import Check
+from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.registry import Registry
+from watchd.registry.value import header_of
+from watchd.status import Reason, StatusError, not_found
+
+DEFINITIONS_GROUP = "apiextensions.k8s.io"
+DEFINITIONS = "customresourcedefinitions"
+
+TERMINATING = "create not allowed while custom resource definition is terminating"
+"""The reference's words."""
+
+
+class DefinitionLifecycle:
+    """Admission member. What it saw of the definition becomes a check of the append."""
+
+    def __init__(self, log: Log, registry: Registry) -> None:
+        self._log = log
+        self._registry = registry
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Refuse a create of a kind that is going. Raises StatusError 404, 405."""
+        kind = attributes.kind
+        if not kind.custom or attributes.operation is not Operation.CREATE:
+            return
+        name = f"{kind.names.plural}.{kind.group}"
+        key = self._registry.hub(DEFINITIONS_GROUP, DEFINITIONS).key("", name)
+        stored = await self._log.get(key)
+        if stored is None:
+            raise not_found(kind.group, kind.names.plural, attributes.name)
+        if header_of(stored.header).deleting:
+            raise StatusError(Reason.METHOD_NOT_ALLOWED, TERMINATING, group=kind.group, kind=kind.names.plural)
+        attributes.checks.append(Check(key, stored.revision))
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Let pass: everything is decided in `mutate`."""

@@ -1,0 +1,61 @@
+"""NamespaceLifecycle: nothing is created in a namespace that is absent or going (FEATURES rows 15, 21)."""
+
+from __future__ import annotations
+
+from storage.log import Log
+from storage.types import Check
+from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.registry import Registry
+from watchd.registry.value import header_of
+from watchd.status import Cause, forbidden, not_found
+
+IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+"""Namespaces that cannot be deleted."""
+
+NAMESPACES = "namespaces"
+
+
+class NamespaceLifecycle:
+    """Admission member.
+
+    What it saw of the namespace becomes a check of the append, so that no create lands after the namespace's
+    deletionTimestamp.
+    """
+
+    def __init__(self, log: Log, registry: Registry) -> None:
+        self._log = log
+        self._registry = registry
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Refuse before anything is made up for the object, as the reference does.
+
+        Raises StatusError: 404 for an absent namespace, 403 for one that is going or may not go.
+        """
+        kind = attributes.kind
+        if not kind.group and kind.names.plural == NAMESPACES:
+            if attributes.operation is Operation.DELETE and attributes.name in IMMORTAL:
+                raise forbidden("", NAMESPACES, attributes.name, "this namespace may not be deleted")
+            return
+        if not kind.namespaced or attributes.operation is not Operation.CREATE:
+            return
+        await self._check_namespace(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Let pass: everything is decided in `mutate`."""
+
+    async def _check_namespace(self, attributes: Attributes) -> None:
+        namespace = attributes.namespace
+        key = self._registry.hub("", NAMESPACES).key("", namespace)
+        stored = await self._log.get(key)
+        if stored is None:
+            raise not_found("", NAMESPACES, namespace)
+        if header_of(stored.header).deleting:
+            kind = attributes.kind
+            raise forbidden(
+                kind.group,
+                kind.names.plural,
+                attributes.name,
+                f"unable to create new content in namespace {namespace} because it is being terminated",
+                [Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")],
+            )
+        attributes.checks.append(Check(key, stored.revision))

@@ -1,0 +1,133 @@
+"""Decoding: from a request's body to an object of the endpoint's version (PROTOCOL.md sections 4 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from conversion.codec import Codec, DecodeError
+from conversion.gvk import GroupVersion
+from watchd.api.options import CreateOptions, PatchOptions, UpdateOptions
+from watchd.registry import metadata
+from watchd.registry.registry import Endpoint
+from watchd.schema.typed import TypeMismatch, prune_and_check
+from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid
+
+Object = dict[str, Any]
+WriteOptions = CreateOptions | UpdateOptions | PatchOptions
+
+MAX_BODY_BYTES = 3 << 20
+"""The largest request body, as the reference limits it (FEATURES row 18)."""
+
+EXCERPT_CHARS = 30
+"""Characters of a body that a message repeats."""
+
+
+def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteOptions, warnings: list[str]) -> Object:
+    """Decode a create's or update's body.
+
+    Unknown and duplicate fields are refused, warned of or passed over, as fieldValidation says.
+
+    Raises StatusError: 400 for what does not parse or is of another version, 422 for another kind.
+    """
+    try:
+        decoded = codec.decode(body)
+    except DecodeError as error:
+        raise _undecodable(endpoint, body, str(error)) from error
+    obj = decoded.value
+    if not isinstance(obj, dict):
+        raise _undecodable(endpoint, body, f"json: cannot unmarshal {_json_type(obj)} into Go value of type map[string]interface {{}}")
+    check_gvk(endpoint, obj, body)
+    unknown = type_check(endpoint, obj)
+    unknown_texts = [f"unknown field {go_quote(path)}" for path in unknown]
+    if options.strict and (unknown_texts or decoded.strict_errors):
+        raise strict_error(endpoint, [*decoded.strict_errors, *unknown_texts])
+    if options.warn:
+        warnings += [*decoded.warnings, *unknown_texts]
+    return obj
+
+
+def check_gvk(endpoint: Endpoint, obj: Object, body: bytes) -> None:
+    """Hold an object's apiVersion and kind against the endpoint's. Raises StatusError 400, 422."""
+    names = endpoint.kind.names
+    expected = endpoint.kind.api_version(endpoint.version.name)
+    api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
+    if not isinstance(kind, str) or not isinstance(api_version, str):
+        field = "kind" if not isinstance(kind, str) else "apiVersion"
+        raise _undecodable(endpoint, body, f"json: cannot unmarshal {_json_type(obj[field])} into Go struct field .{field} of type string")
+    if not endpoint.kind.custom:
+        # Built-in kinds take both from the path where the body is silent.
+        api_version, kind = api_version or expected, kind or names.kind
+        obj["apiVersion"], obj["kind"] = api_version, kind
+    if not kind:
+        text = body.decode("utf-8", "replace")
+        excerpt = text if len(text) <= EXCERPT_CHARS else f"{text[:EXCERPT_CHARS]} ..."
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {names.kind}): Object 'Kind' is missing in '{text}' ({excerpt})"
+        )
+    if api_version != expected:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
+        )
+    if kind != names.kind:
+        if not endpoint.kind.custom:
+            version = GroupVersion.parse(expected).version
+            raise bad_request(
+                f"{kind} in version {go_quote(version)} cannot be handled as a {names.kind}: "
+                f"converting ({kind}) to ({names.kind}): unknown conversion"
+            )
+        name = obj["metadata"].get("name", "") if isinstance(obj.get("metadata"), dict) else ""
+        problem = FieldError(FieldProblem.INVALID, "kind", kind, f"must be {names.kind}")
+        raise invalid(endpoint.group, kind, name, [problem])
+
+
+def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
+    """Bring an object to its Go type, in place; return the unknown fields. Raises StatusError 400."""
+    version, kind = endpoint.version.name, endpoint.kind.names.kind
+    unknown = metadata.decode(obj, version=version, kind=kind)
+    schema = endpoint.version.schema
+    if not endpoint.kind.custom and schema is not None:
+        try:
+            unknown += prune_and_check(obj, schema)
+        except TypeMismatch as error:
+            raise metadata.decode_error(str(error), version=version, kind=kind) from error
+    return unknown
+
+
+def strict_error(endpoint: Endpoint, texts: Sequence[str]) -> StatusError:
+    """400 for fieldValidation=Strict."""
+    return metadata.decode_error(
+        f"strict decoding error: {', '.join(texts)}", version=endpoint.version.name, kind=endpoint.kind.names.kind
+    )
+
+
+def _undecodable(endpoint: Endpoint, body: bytes, why: str) -> StatusError:
+    names = endpoint.kind.names
+    if endpoint.kind.custom:
+        text = body[:EXCERPT_CHARS].decode("utf-8", "replace")
+        excerpt = f"{text} ..." if len(body) > EXCERPT_CHARS else text
+        return bad_request(f"the object provided is unrecognized (must be of type {names.kind}): {why} ({excerpt})")
+    return metadata.decode_error(why, version=endpoint.version.name, kind=names.kind)
+
+
+def _json_type(value: Any) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case None:
+            return "null"
+    return "object"
+
+
+def copy_of(obj: Object) -> Object:
+    """Return a deep copy of an API object."""
+    copied: Object = orjson.loads(orjson.dumps(obj))
+    return copied

@@ -1,0 +1,140 @@
+"""The API: every request, from its line to its answer. No web framework, no sockets (DESIGN section 6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from storage.errors import StorageError
+from watchd.api import negotiate
+from watchd.api.discovery import page_not_found
+from watchd.api.message import Request, Response
+from watchd.api.metrics import Metrics
+from watchd.api.requestinfo import RequestInfo
+from watchd.api.verbs import Call, Verbs, warning_headers
+from watchd.auth.authentication import AuthenticatorChain, Credentials
+from watchd.auth.authorization import Attributes, Authorizer, require
+from watchd.auth.user import User
+from watchd.registry.registry import Endpoint, Registry
+from watchd.registry.store import storage_failure
+from watchd.status import Reason, StatusError
+
+Answer = Callable[[Request], Awaitable[Response]]
+"""Answers the paths below one that are no resource's. Raises StatusError."""
+
+logger = logging.getLogger(__name__)
+
+class API:
+    """Authenticates, authorizes and answers."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        verbs: Verbs,
+        *,
+        authenticator: AuthenticatorChain,
+        authorizer: Authorizer,
+        metrics: Metrics,
+        pages: Mapping[str, Answer],
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            registry: says which resources there are.
+            verbs: answers requests for them.
+            authenticator: says who asks.
+            authorizer: says who may.
+            metrics: counts.
+            pages: answers to other paths, by the path's first segment; "" for `/` itself. Discovery has `api` and `apis`.
+
+        """
+        self._registry = registry
+        self._verbs = verbs
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._metrics = metrics
+        self._pages = pages
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request. Every failure is an answer; only cancellation passes."""
+        info = RequestInfo.parse(request.method, request.raw_path, request.query)
+        with self._metrics.request(request, info) as observed:
+            try:
+                response = await self._answer(request, info)
+            except StatusError as error:
+                response = refusal(request, error)
+            except StorageError as error:
+                response = refusal(request, storage_failure(error))
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError):
+                # A fault of ours: said to the log whole, to the client without what may be secret.
+                logger.exception("a request failed: %s %s", request.method, request.raw_path)
+                response = refusal(request, StatusError(Reason.INTERNAL_ERROR, "Internal error occurred"))
+            observed.status = response.status
+        return response
+
+    async def _answer(self, request: Request, info: RequestInfo) -> Response:
+        user = await self._authenticator.authenticate(Credentials(request.headers, request.peer_certificate))
+        await require(self._authorizer, _attributes(user, info))
+        if not info.is_resource:
+            return await self._page(request)
+        endpoint = self._registry.endpoint(info.group, info.version, info.resource)
+        if endpoint is None or info.extra:
+            return self._unknown(info)
+        if not _in_scope(endpoint, info):
+            return page_not_found()
+        if not info.verb:
+            raise StatusError(
+                Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
+            )
+        call = Call(request, info, endpoint, user)
+        if endpoint.version.deprecation_warning:
+            call.warnings.append(endpoint.version.deprecation_warning)
+            self._metrics.deprecated(info)
+        try:
+            return await self._verbs.answer(call)
+        except StatusError as error:
+            response = refusal(request, error)
+            response.headers += warning_headers(call.warnings)
+            return response
+
+    async def _page(self, request: Request) -> Response:
+        answer = self._pages.get(request.path.strip("/").partition("/")[0])
+        return page_not_found() if answer is None else await answer(request)
+
+    def _unknown(self, info: RequestInfo) -> Response:
+        """Answer a resource that is not served: in words where a built-in group is asked, as the reference does."""
+        builtin = any(not kind.custom and kind.group == info.group for kind in self._registry.kinds)
+        if builtin and self._registry.serves_group_version(info.group, info.version):
+            raise StatusError(Reason.NOT_FOUND, "the server could not find the requested resource")
+        return page_not_found()
+
+
+def _in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:
+    """Tell whether a path names a namespace exactly where the kind wants one."""
+    kind = endpoint.kind
+    if not kind.namespaced:
+        return not info.namespace or (info.resource == "namespaces" and not info.group)
+    return bool(info.namespace) or info.verb in {"list", "watch"}
+
+
+def _attributes(user: User, info: RequestInfo) -> Attributes:
+    return Attributes(
+        user=user,
+        verb=info.verb,
+        path=info.path,
+        resource=info.resource,
+        group=info.group,
+        version=info.version,
+        subresource=info.subresource,
+        namespace=info.namespace,
+        name=info.name,
+    )
+
+
+def refusal(request: Request, error: StatusError) -> Response:
+    """Return a Status as an answer, in the format that the client takes, JSON where it takes none of ours."""
+    accepted = negotiate.accept_or_json(request)
+    headers = [("content-type", accepted.content_type)]
+    if error.retry_after:
+        headers.append(("retry-after", str(error.retry_after)))
+    return Response(error.code, headers, accepted.encode(error.to_object()))

@@ -1,0 +1,36 @@
+"""The health pages: /healthz, /livez and /readyz, whole or a single check (FEATURES row 153)."""
+
+from __future__ import annotations
+
+import attrs
+
+from watchd.api.message import Request, Response
+from watchd.health import Health
+from watchd.status import Reason, StatusError
+
+HEADERS = (
+    ("content-type", "text/plain; charset=utf-8"),
+    ("cache-control", "no-cache, private"),
+    ("x-content-type-options", "nosniff"),
+)
+"""Of every page. The API server's own health is never a cache's business."""
+
+
+@attrs.frozen
+class HealthPages:
+    """Answers the paths under the three endpoints."""
+
+    health: Health
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request that was let through. Raises StatusError."""
+        if request.method not in {"GET", "HEAD"}:
+            raise StatusError(
+                Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
+            )
+        endpoint, _, name = request.path.strip("/").partition("/")
+        query = request.query
+        report = self.health.report(endpoint, name, verbose="verbose" in query, exclude=query.get("exclude", ()))
+        if report is None:
+            return Response(404, list(HEADERS), b"404 page not found\n")
+        return Response(report.status, list(HEADERS), report.text.encode())

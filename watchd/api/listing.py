@@ -1,0 +1,195 @@
+"""The list verb: one snapshot, whole or in pages (PROTOCOL.md section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import trio
+
+from storage.errors import Compacted, FutureRevision
+from storage.log import Log
+from storage.types import Key, Page, Revision, Stored
+from watchd.api.continuation import Continuation, expired_continuation
+from watchd.api.options import ListOptions, Position
+from watchd.api.plans import ListPlan, WatchCore
+from watchd.registry.registry import Endpoint
+from watchd.registry.view import View
+from watchd.status import expired, too_large_resource_version
+
+FUTURE_WAIT_SECONDS = 3.0
+"""How long a read waits for a revision that has not come yet (PROTOCOL section 1)."""
+
+PAGE_KEYS = 500
+"""Keys read in one turn: about a millisecond of the loop."""
+
+PAGE_BYTES = 8 << 20
+"""Bytes of a page at the most, about; a page that is full comes short, with a continue token."""
+
+COUNT_KEYS = 20_000
+"""Keys counted in one turn, for remainingItemCount: a few milliseconds of the loop."""
+
+TOO_OLD = "The resourceVersion for the provided list is too old."
+
+
+async def wait_until(core: WatchCore, revision: int) -> None:
+    """Wait until a revision has come. Raises StatusError 504 when it does not (PROTOCOL section 1)."""
+    if revision > core.bus.head and not await core.bus.wait_for(Revision(revision), FUTURE_WAIT_SECONDS):
+        raise too_large_resource_version(revision, core.bus.head)
+
+
+@attrs.define
+class Reading:
+    """A list on its way."""
+
+    items: list[Stored]
+    """What has been read of it, selected."""
+    revision: Revision
+    """Of the snapshot."""
+    next: Key | None
+    """Where the reading can go on, or None at the end of the collection."""
+    paged: bool
+    """Whether `items` is a page, and so the whole answer."""
+    metadata: dict[str, Any] = attrs.field(factory=dict)
+    """The list's."""
+
+
+async def begin_list(
+    core: WatchCore, endpoint: Endpoint, namespace: str, options: ListOptions, view: View
+) -> Reading:
+    """Read a page, or the first part of a whole list. Raises StatusError: 400, 410, 504."""
+    position = options.position()
+    await wait_until(core, position.minimum)
+    prefix = endpoint.prefix(namespace)
+    try:
+        reading = await _read(core.log, prefix, position, options.limit if position.paged else 0, view)
+    except FutureRevision as error:
+        raise too_large_resource_version(error.revision, error.head) from error
+    except Compacted as error:
+        if position.continuation is not None:
+            raise expired_continuation(position.continuation) from error
+        raise expired(TOO_OLD) from error
+    if endpoint.kind.custom:
+        reading.metadata["continue"] = ""
+    reading.metadata["resourceVersion"] = str(reading.revision)
+    if reading.paged and reading.next is not None:
+        await _point_onwards(core.log, prefix, position, reading, view)
+    return reading
+
+
+async def list_objects(
+    core: WatchCore, endpoint: Endpoint, namespace: str, options: ListOptions, view: View, *, pretty: bool
+) -> bytes | ListPlan:
+    """Answer a list: bytes where it is short or a page, else a plan that streams it.
+
+    Raises StatusError: 400, 410, 504.
+    """
+    reading = await begin_list(core, endpoint, namespace, options, view)
+    prefix = endpoint.prefix(namespace)
+    if pretty or view.codec.stream_media_type is None:
+        await finish_list(core.log, prefix, reading, view)
+        encode = view.codec.encode_pretty if pretty else view.codec.encode
+        return encode({**_envelope(endpoint, reading), "items": [view.list_object(stored) for stored in reading.items]})
+    if reading.paged or reading.next is None:
+        return encode_list(endpoint, reading, view)
+    envelope = _envelope(endpoint, reading)
+    parts = view.codec.list_parts(envelope["apiVersion"], envelope["kind"], reading.metadata)
+    return ListPlan(core.log, view, prefix, reading.items, reading.next, reading.revision, parts)
+
+
+def encode_list(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
+    """Encode a list that has been read whole, in a format that is put together from its items."""
+    envelope = _envelope(endpoint, reading)
+    if view.codec.stream_media_type is None:
+        return view.codec.encode({**envelope, "items": [view.list_object(stored) for stored in reading.items]})
+    parts = view.codec.list_parts(envelope["apiVersion"], envelope["kind"], reading.metadata, len(reading.items))
+    return parts[0] + parts[1].join(map(view.item, reading.items)) + parts[2]
+
+
+def _envelope(endpoint: Endpoint, reading: Reading) -> dict[str, Any]:
+    kind = endpoint.kind
+    return {
+        "kind": kind.names.list_kind,
+        "apiVersion": kind.api_version(endpoint.version.name),
+        "metadata": reading.metadata,
+    }
+
+
+async def finish_list(log: Log, prefix: bytes, reading: Reading, view: View) -> None:
+    """Read what is missing of a list that is no page. Raises Compacted where the snapshot is gone meanwhile."""
+    if reading.paged:
+        return
+    with log.hold(reading.revision):
+        while reading.next is not None:
+            await trio.lowlevel.checkpoint()
+            page = await log.scan(prefix, start=reading.next, limit=PAGE_KEYS, at=reading.revision)
+            reading.items += [stored for stored in page.items if view.wants(stored)]
+            reading.next = page.next
+
+
+async def _read(log: Log, prefix: bytes, position: Position, limit: int, view: View) -> Reading:
+    """Read a page, or the first part of a whole list. Raises Compacted, FutureRevision."""
+    at = Revision(position.exact) if position.exact is not None else None
+    start = Key(prefix + position.continuation.start.encode()) if position.continuation is not None else None
+    items: list[Stored] = []
+    size = 0
+    while True:
+        page = await log.scan(prefix, start=start, limit=PAGE_KEYS, at=at)
+        at = page.revision
+        for stored in page.items:
+            if not view.wants(stored):
+                continue
+            items.append(stored)
+            size += len(stored.body)
+            if limit and (len(items) == limit or size >= PAGE_BYTES):
+                return Reading(items, at, await _following(log, prefix, page, stored), paged=True)
+        start = page.next
+        if start is None or not limit:
+            return Reading(items, at, start, paged=bool(limit))
+        await trio.lowlevel.checkpoint()
+
+
+async def _following(log: Log, prefix: bytes, page: Page, last: Stored) -> Key | None:
+    """Return the key behind the last one of a page, or None where nothing follows."""
+    behind = Key(last.key + b"\0")
+    if page.items[-1] is not last:
+        return behind
+    if page.next is None:
+        return None
+    # `next` says where the scan goes on, not that there is anything.
+    start: Key | None = behind
+    while start is not None:
+        following = await log.scan(prefix, start=start, limit=PAGE_KEYS, at=page.revision)
+        if following.items:
+            return behind
+        start = following.next
+    return None
+
+
+async def _point_onwards(
+    log: Log, prefix: bytes, position: Position, reading: Reading, view: View
+) -> None:
+    """Write `continue` and, without a selector, `remainingItemCount`: counted once, carried in the token."""
+    if reading.next is None:
+        return
+    remaining = None
+    if view.selector is None:
+        known = position.continuation.remaining if position.continuation is not None else None
+        if known is not None and position.exact is not None:
+            remaining = known - len(reading.items)
+        else:
+            remaining = await _count(log, prefix, reading.next, reading.revision)
+        reading.metadata["remainingItemCount"] = remaining
+    last = reading.next[len(prefix) : -1].decode()
+    reading.metadata["continue"] = Continuation.after(reading.revision, last, remaining).encode()
+
+
+async def _count(log: Log, prefix: bytes, start: Key | None, at: Revision) -> int:
+    total = 0
+    while True:
+        counted = await log.count(prefix, start=start, limit=COUNT_KEYS, at=at)
+        total += counted.keys
+        start = counted.next
+        if start is None:
+            return total
+        await trio.lowlevel.checkpoint()

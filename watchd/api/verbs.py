@@ -1,0 +1,353 @@
+"""The verbs of the resource API: create, get, list, watch, update, patch, delete, deletecollection.
+
+Each takes a Call, asks the Store, and answers; refusals are StatusErrors, which the handler makes into answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from storage.types import path_of
+from watchd.api import negotiate, patch
+from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object, type_check
+from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
+from watchd.api.message import Request, Response
+from watchd.api.metrics import Metrics
+from watchd.api.options import (
+    CreateOptions,
+    DeleteOptions,
+    GetOptions,
+    ListOptions,
+    PatchOptions,
+    UpdateOptions,
+)
+from watchd.api.plans import ListPlan, Streams, WatchCore
+from watchd.api.requestinfo import RequestInfo
+from watchd.api.selection import Selection, selectable
+from watchd.api.watching import plan_watch
+from watchd.registry import metadata
+from watchd.registry.attributes import UserInfo
+from watchd.registry.registry import Endpoint
+from watchd.registry.store import Caller, Deletion, Store, Written
+from watchd.registry.view import View
+from watchd.seams import Entropy
+from watchd.status import (
+    FieldError,
+    FieldProblem,
+    Reason,
+    StatusError,
+    bad_request,
+    go_quote,
+    invalid,
+    method_not_supported,
+    not_found,
+    success,
+)
+
+Object = dict[str, Any]
+
+PATCH_ATTEMPTS = 5
+"""Lost races after which a patch gives up, as the reference does."""
+
+ACTIONS = {"deletecollection": "delete", "update": "update"}
+
+
+@attrs.define
+class Call:
+    """One request for a resource, on its way."""
+
+    request: Request
+    info: RequestInfo
+    endpoint: Endpoint
+    user: UserInfo
+    warnings: list[str] = attrs.field(factory=list)
+    """Texts for Warning headers."""
+
+
+class Verbs:
+    """The verbs, over one store."""
+
+    def __init__(self, store: Store, core: WatchCore, streams: Streams, entropy: Entropy, metrics: Metrics) -> None:
+        self._store = store
+        self._streams = streams
+        self._core = core
+        self._entropy = entropy
+        self._metrics = metrics
+        self._verbs: dict[str, Callable[[Call], Awaitable[Response]]] = {
+            "create": self._create,
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+
+    async def answer(self, call: Call) -> Response:
+        """Answer a call. Raises StatusError."""
+        info, endpoint = call.info, call.endpoint
+        self._check_supported(call)
+        if endpoint.kind.namespaced and not info.namespace and info.verb not in {"list", "watch", "deletecollection"}:
+            raise bad_request("namespace is required")
+        return await self._verbs[info.verb](call)
+
+    def _check_supported(self, call: Call) -> None:
+        """Refuse what the resource or subresource cannot do. Raises StatusError 404, 405."""
+        info, kind, version = call.info, call.endpoint.kind, call.endpoint.version
+        subresource = info.subresource
+        if not subresource:
+            if info.verb not in kind.verbs:
+                raise self._not_supported(call)
+            return
+        known = (subresource == "status" and version.status) or subresource in kind.subresources
+        if not known:
+            raise not_found(kind.group, kind.names.plural, info.name)
+        allowed = {"get", "update", "patch"} if subresource == "status" else {"update"}
+        if info.verb not in allowed:
+            raise self._not_supported(call)
+
+    @staticmethod
+    def _not_supported(call: Call) -> StatusError:
+        kind = call.endpoint.kind
+        if kind.custom:
+            return method_not_supported(kind.group, kind.names.plural, ACTIONS.get(call.info.verb, call.info.verb))
+        return StatusError(
+            Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
+        )
+
+    # Reading
+
+    async def _get(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request)
+        options = GetOptions.parse(call.request.query)
+        await wait_until(self._core, options.minimum())
+        stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
+        view = self._view(call, accepted)
+        if accepted.pretty:
+            return self._respond(call, 200, accepted, view.object(stored))
+        return self._send(call, 200, accepted, view.body(stored))
+
+    def _view(self, call: Call, accepted: negotiate.Accepted, selection: Selection | None = None) -> View:
+        return View(
+            call.endpoint.kind,
+            call.endpoint.version.name,
+            accepted.codec,
+            selector=selection or None,
+            projection=accepted.projection,
+        )
+
+    async def _list(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request, listing=True)
+        options, selection = self._selected(call)
+        view = self._view(call, accepted, selection)
+        body = await list_objects(
+            self._core, call.endpoint, call.info.namespace, options, view, pretty=accepted.pretty
+        )
+        sent = self._streams.list(body) if isinstance(body, ListPlan) else body
+        return Response(200, self._headers(call, accepted.content_type), sent)
+
+    async def _watch(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request, watching=True)
+        options, selection = self._selected(call)
+        view = self._view(call, accepted, selection)
+        plan = plan_watch(
+            self._core,
+            call.endpoint,
+            call.info,
+            options,
+            selection,
+            view,
+            entropy=self._entropy,
+            metrics=self._metrics,
+        )
+        await trio.lowlevel.checkpoint()
+        return Response(200, self._headers(call, accepted.content_type), self._streams.watch(plan), watch=True)
+
+    def _selected(self, call: Call) -> tuple[ListOptions, Selection]:
+        """Read the options of a list, watch or deletecollection."""
+        options = ListOptions.parse(call.request.query, legacy_watch=call.info.legacy_watch)
+        fields = options.field_selector
+        if call.info.legacy_watch and call.info.name:
+            fields = fields.and_name(call.info.name)
+        endpoint = call.endpoint
+        fields.check_fields(selectable(endpoint), core=endpoint.kind.strategy.core_field_errors)
+        return options, Selection(options.label_selector, fields)
+
+    # Writing
+
+    async def _create(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request)
+        options = CreateOptions.parse(call.request.query)
+        obj = await self._body(call, options)
+        caller = self._caller(call, dry_run=options.dry_run)
+        written = await self._store.create(call.endpoint, call.info.namespace, obj, caller)
+        return self._written(call, 201, accepted, written)
+
+    async def _update(self, call: Call) -> Response:
+        if not call.info.name:
+            raise bad_request("name must be provided")
+        accepted = negotiate.accept(call.request)
+        options = UpdateOptions.parse(call.request.query)
+        obj = await self._body(call, options)
+        metadata.check_name(obj["metadata"], call.info.name)
+
+        async def replace(_: Object) -> Object:
+            return copy_of(obj)
+
+        async def make() -> Object:
+            return copy_of(obj)
+
+        written = await self._store.update(
+            call.endpoint,
+            call.info.namespace,
+            call.info.name,
+            replace,
+            self._caller(call, dry_run=options.dry_run),
+            subresource=call.info.subresource,
+            uid=obj["metadata"].get("uid", ""),
+            create=make if call.endpoint.kind.strategy.create_on_update and not call.info.subresource else None,
+        )
+        return self._written(call, 201 if written.created else 200, accepted, written)
+
+    async def _patch(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request)
+        change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
+        options = PatchOptions.parse(call.request.query, apply=False)
+        body = await call.request.read_body(MAX_BODY_BYTES)
+        document = change.load(body)
+        caller = self._caller(call, dry_run=options.dry_run)
+        said = len(call.warnings)
+
+        async def apply(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            del call.warnings[said:]
+            return self._patched(call, document.apply(current), document.warnings, options)
+
+        written = await self._store.update(
+            call.endpoint,
+            call.info.namespace,
+            call.info.name,
+            apply,
+            caller,
+            subresource=call.info.subresource,
+            attempts=PATCH_ATTEMPTS,
+        )
+        return self._written(call, 200, accepted, written)
+
+    @staticmethod
+    def _patched(call: Call, obj: Any, warnings: Sequence[str], options: PatchOptions) -> Object:
+        """Check a patch's result as a body is checked. Raises StatusError 422, as the reference does for patches."""
+        endpoint = call.endpoint
+        if not isinstance(obj, dict):
+            raise _invalid_patch(obj, "the result of the patch is no object")
+        expected = endpoint.kind.gvk(endpoint.version.name)
+        if obj.get("apiVersion") != str(expected.group_version) or obj.get("kind") != expected.kind:
+            raise _invalid_patch(obj, "apiVersion and kind cannot be changed")
+        try:
+            unknown = [f"unknown field {go_quote(path)}" for path in type_check(endpoint, obj)]
+        except StatusError as error:
+            raise _invalid_patch(obj, error.message) from error
+        found = [*warnings, *unknown]
+        if found and options.strict:
+            raise _invalid_patch(obj, f"strict decoding error: {', '.join(found)}")
+        if options.warn:
+            call.warnings += found
+        return obj
+
+    async def _delete(self, call: Call) -> Response:
+        accepted = negotiate.accept(call.request)
+        options = await self._delete_options(call)
+        deletion = _deletion(options)
+        caller = self._caller(call, dry_run=options.dry_run)
+        written = await self._store.delete(call.endpoint, call.info.namespace, call.info.name, deletion, caller)
+        if not written.removed:
+            return self._written(call, 200, accepted, written)
+        status = success(
+            name=call.info.name,
+            group=call.endpoint.group,
+            kind=call.endpoint.resource,
+            uid=written.object["metadata"].get("uid", ""),
+        )
+        return self._respond(call, 200, accepted, status)
+
+    async def _delete_collection(self, call: Call) -> Response:
+        """Delete what a selection holds; the answer lists it as it was (FEATURES row 5)."""
+        accepted = negotiate.accept(call.request, listing=True)
+        delete_options = await self._delete_options(call)
+        options, selection = self._selected(call)
+        view = self._view(call, accepted, selection)
+        endpoint, namespace = call.endpoint, call.info.namespace
+        reading = await begin_list(self._core, endpoint, namespace, options, view)
+        await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
+        deletion = _deletion(delete_options)
+        caller = self._caller(call, dry_run=delete_options.dry_run)
+        for stored in reading.items:
+            owner, _, name = path_of(stored.key).rpartition("/")
+            try:
+                await self._store.delete(endpoint, owner, name, deletion, caller)
+            except StatusError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+        return Response(200, self._headers(call, accepted.content_type), encode_list(endpoint, reading, view))
+
+    async def _delete_options(self, call: Call) -> DeleteOptions:
+        body = await call.request.read_body(MAX_BODY_BYTES)
+        if not body:
+            return DeleteOptions.parse(call.request.query)
+        codec = negotiate.content(call.request)
+        return DeleteOptions.parse(call.request.query, negotiate.decode(codec, body))
+
+    # Both
+
+    async def _body(self, call: Call, options: CreateOptions | UpdateOptions) -> Object:
+        codec = negotiate.content(call.request)
+        body = await call.request.read_body(MAX_BODY_BYTES)
+        return decode_object(call.endpoint, body, codec, options, call.warnings)
+
+    @staticmethod
+    def _caller(call: Call, *, dry_run: bool) -> Caller:
+        return Caller(call.user, dry_run, call.warnings)
+
+    def _written(self, call: Call, code: int, accepted: negotiate.Accepted, written: Written) -> Response:
+        view = self._view(call, accepted)
+        if written.stored is not None and not accepted.pretty:
+            return self._send(call, code, accepted, view.body(written.stored))
+        obj = written.object if view.projection is None else view.projection(written.object)
+        return self._respond(call, code, accepted, obj)
+
+    def _respond(self, call: Call, code: int, accepted: negotiate.Accepted, obj: Object) -> Response:
+        codec = accepted.codec
+        body = codec.encode_pretty(obj) if accepted.pretty else codec.encode(obj)
+        return self._send(call, code, accepted, body)
+
+    def _send(self, call: Call, code: int, accepted: negotiate.Accepted, body: bytes) -> Response:
+        return Response(code, self._headers(call, accepted.content_type), body + accepted.codec.terminator)
+
+    def _headers(self, call: Call, content_type: str) -> list[tuple[str, str]]:
+        return [("content-type", content_type), *warning_headers(call.warnings)]
+
+
+def warning_headers(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Return a Warning header for each text, each said once (RFC 7234 section 5.5, code 299)."""
+    return [("warning", f"299 - {go_quote(text)}") for text in dict.fromkeys(texts)]
+
+
+def _deletion(options: DeleteOptions) -> Deletion:
+    return Deletion(
+        uid=options.uid or "",
+        resource_version=options.resource_version or "",
+        propagation=options.propagation_policy,
+        grace_seconds=options.grace_period_seconds,
+    )
+
+
+def _invalid_patch(obj: Any, why: str) -> StatusError:
+    """422 for a patch whose result is no object of its kind; the reference quotes the whole result."""
+    text = orjson.dumps(obj).decode()
+    return invalid("", "", "", [FieldError(FieldProblem.INVALID, "patch", text, why)])

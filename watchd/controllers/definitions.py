@@ -1,0 +1,216 @@
+"""The CustomResourceDefinition controller: accepts names, installs kinds, and cleans up behind those that go (FEATURES H)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from storage.bus import WatchBus
+from storage.errors import StorageError
+from storage.types import Op, Record, Stored, path_of
+from watchd.controllers.following import follow
+from watchd.crd import conditions, names
+from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
+from watchd.crd.install import kind_of
+from watchd.registry.registry import Endpoint
+from watchd.registry.store import Deletion, Store
+from watchd.registry.value import canonical
+from watchd.registry.view import load
+from watchd.status import Reason, StatusError
+
+Object = dict[str, Any]
+
+PLURAL = "customresourcedefinitions"
+
+RETRY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""Between two looks at objects that wait for their finalizers: soon at first, then rarely."""
+
+FAILURE_WAIT_SECONDS = 1.0
+"""Before a definition whose handling failed is looked at again."""
+
+logger = logging.getLogger(__name__)
+
+
+class Definitions:
+    """Keeps the Registry's custom kinds as the definitions say."""
+
+    def __init__(self, store: Store, bus: WatchBus) -> None:
+        self._store = store
+        self._bus = bus
+        self._endpoint = store.registry.hub(GROUP, PLURAL)
+        self._known: dict[str, Object] = {}
+        """Every definition, by name, as it was seen last."""
+        self._installed: dict[str, bytes] = {}
+        """Name -> what was installed for it, so that nothing is installed twice."""
+        self._cleaning: set[str] = set()
+
+    async def load(self) -> None:
+        """Install what was established before the start, so that it is served from the first request on."""
+        for stored in await self._store.walk(self._endpoint):
+            definition = self._read(stored)
+            self._known[definition["metadata"]["name"]] = definition
+        for definition in self._known.values():
+            if conditions.is_true(definition, conditions.ESTABLISHED):
+                await self._install(definition)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled or the log closes."""
+        async with trio.open_nursery() as nursery:
+
+            async def on_definition(seen: Stored | Record) -> None:
+                await self._on_definition(seen, nursery)
+
+            await nursery.start(follow, self._store.log, self._bus, self._endpoint.scope(), on_definition)
+            task_status.started()
+
+    def _read(self, seen: Stored | Record) -> Object:
+        return load(self._endpoint.kind, self._endpoint.version.name, seen)
+
+    async def _on_definition(self, seen: Stored | Record, nursery: trio.Nursery) -> None:
+        name = path_of(seen.key)
+        if isinstance(seen, Record) and seen.op is Op.DELETE:
+            gone = self._known.pop(name, None)
+            self._uninstall(name)
+            if gone is not None:
+                await self._settle_group(gone["spec"]["group"], nursery)
+            return
+        definition = self._known[name] = self._read(seen)
+        if "deletionTimestamp" in definition["metadata"]:
+            if conditions.is_true(definition, conditions.ESTABLISHED):
+                await self._install(definition)
+            if CLEANUP_FINALIZER in definition["metadata"].get("finalizers", ()) and name not in self._cleaning:
+                self._cleaning.add(name)
+                nursery.start_soon(self._clean_up, name)
+            return
+        await self._settle(name, nursery)
+
+    async def _settle_group(self, group: str, nursery: trio.Nursery) -> None:
+        """Look again at the definitions of a group: a name may have become free."""
+        for name, definition in list(self._known.items()):
+            if definition["spec"]["group"] == group and "deletionTimestamp" not in definition["metadata"]:
+                await self._settle(name, nursery)
+
+    async def _settle(self, name: str, nursery: trio.Nursery) -> None:
+        """Bring a definition's status and what is installed for it up to date."""
+        definition = self._known[name]
+        accepted = names.accept(definition, self._known.values())
+        wanted = self._with_status(definition, accepted)
+        if conditions.is_true(wanted, conditions.ESTABLISHED):
+            # Served before it says so: a client that saw Established finds it there.
+            await self._install(wanted)
+        if canonical(wanted) == canonical(definition):
+            return
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            return self._with_status(current, names.accept(current, self._known.values()))
+
+        try:
+            written = await self._store.update(self._endpoint, "", name, change, subresource="status")
+        except (StatusError, StorageError) as error:
+            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
+                return
+            logger.warning("the status of definition %s could not be written: %s", name, error)
+            nursery.start_soon(self._later, name, nursery)
+            return
+        self._known[name] = written.object
+
+    async def _later(self, name: str, nursery: trio.Nursery) -> None:
+        await trio.sleep(FAILURE_WAIT_SECONDS)
+        if name in self._known and "deletionTimestamp" not in self._known[name]["metadata"]:
+            await self._settle(name, nursery)
+
+    def _with_status(self, definition: Object, accepted: names.Accepted) -> Object:
+        """Return a definition with the status that its names come to."""
+        status = definition.get("status") or {}
+        found = [dict(condition) for condition in status.get("conditions") or ()]
+        wanted = {**definition, "status": {**status, "conditions": found, "acceptedNames": accepted.names}}
+        conditions.set_condition(wanted, accepted.condition, self._store.clock)
+        if accepted.established is not None:
+            # Installing and serving are one here: what the reference says for a moment in between is never seen.
+            installing = accepted.established is conditions.INSTALLING
+            condition = conditions.INITIAL_NAMES_ACCEPTED if installing else accepted.established
+            conditions.set_condition(wanted, condition, self._store.clock)
+        return wanted
+
+    async def _install(self, definition: Object) -> None:
+        name = definition["metadata"]["name"]
+        accepted = definition["status"]["acceptedNames"]
+        uid = definition["metadata"].get("uid", "")
+        image = canonical({"metadata": {"uid": uid}, "spec": definition["spec"], "names": accepted})
+        if self._installed.get(name) == image:
+            return
+        await self._store.registry.install(kind_of(definition))
+        self._installed[name] = image
+
+    def _uninstall(self, name: str) -> None:
+        if self._installed.pop(name, None) is not None:
+            plural, _, group = name.partition(".")
+            self._store.registry.uninstall(group, plural)
+
+    # Deletion
+
+    async def _clean_up(self, name: str) -> None:
+        """Delete the objects of a definition, then let the definition go."""
+        attempt = 0
+        try:
+            while not await self._try_to_clean_up(name):
+                await trio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+        finally:
+            self._cleaning.discard(name)
+
+    async def _try_to_clean_up(self, name: str) -> bool:
+        """Delete what can be deleted now; tell whether that was the end of the definition."""
+        plural, _, group = name.partition(".")
+        try:
+            if self._store.registry.kind(group, plural) is None:
+                await self._finish(name, conditions.NEVER_ESTABLISHED)
+                return True
+            await self._report(name, conditions.DELETION_IN_PROGRESS)
+            if await self._delete_all(self._store.registry.hub(group, plural)):
+                return False
+            await self._finish(name, conditions.DELETION_COMPLETED)
+        except (StatusError, StorageError) as error:
+            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
+                return True
+            logger.warning("the objects of definition %s cannot be removed yet: %s", name, error)
+            return False
+        return True
+
+    async def _delete_all(self, endpoint: Endpoint) -> int:
+        """Delete all objects; return how many are left."""
+        left = 0
+        for stored in await self._store.walk(endpoint):
+            namespace, _, name = path_of(stored.key).rpartition("/")
+            try:
+                written = await self._store.delete(endpoint, namespace, name, Deletion(propagation="Background"))
+            except StatusError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+            else:
+                left += not written.removed
+        return left
+
+    async def _report(self, name: str, condition: conditions.Condition) -> None:
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            conditions.set_condition(current, condition, self._store.clock)
+            return current
+
+        await self._store.update(self._endpoint, "", name, change, subresource="status", validate=False)
+
+    async def _finish(self, name: str, condition: conditions.Condition) -> None:
+        await self._report(name, condition)
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            kept = [f for f in current["metadata"].get("finalizers", []) if f != CLEANUP_FINALIZER]
+            current["metadata"]["finalizers"] = kept
+            if not kept:
+                del current["metadata"]["finalizers"]
+            return current
+
+        await self._store.update(self._endpoint, "", name, change, validate=False)

@@ -1,0 +1,238 @@
+"""Garbage collection by ownerReferences: background, foreground and orphan (FEATURES rows 26, 27).
+
+An object goes when none of its owners is there any more. Follows every change of every kind by the stored headers, which name
+owners' uids; bodies are decoded only where something has to be decided.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from conversion.gvk import GroupVersion
+from storage.bus import EVERYTHING, WatchBus
+from storage.errors import StorageError
+from storage.types import Key, Op, Record, Stored, path_of
+from watchd.controllers.following import follow
+from watchd.registry import metadata
+from watchd.registry.registry import Endpoint
+from watchd.registry.store import Deletion, Store
+from watchd.registry.value import header_of
+from watchd.registry.view import load
+from watchd.status import Reason, StatusError
+
+Object = dict[str, Any]
+
+RETRY_SECONDS = 1.0
+"""Before an object whose handling failed is looked at again."""
+
+logger = logging.getLogger(__name__)
+
+
+class Garbage:
+    """The collector. Keeps the uids of owners and the keys of what they own, nothing of other objects."""
+
+    def __init__(self, store: Store, bus: WatchBus) -> None:
+        self._store = store
+        self._bus = bus
+        self._owned: dict[str, set[Key]] = {}
+        """Owner's uid -> the keys it owns."""
+        self._owners: dict[Key, tuple[str, ...]] = {}
+        """Key -> the uids of its owners, of those keys that have any."""
+        self._keys: dict[str, Key] = {}
+        """uid -> key, of owners whose deletion waits for what they own."""
+        self._queue: dict[Key, None] = {}
+        """Keys to be looked at, in order, each once."""
+        self._queued = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled or the log closes."""
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            # Nothing is decided before the present state has been read: what owns what is not known whole until then.
+            await nursery.start(follow, self._store.log, self._bus, EVERYTHING, self._on_change)
+            while True:
+                await self._work(nursery)
+
+    async def _on_change(self, seen: Stored | Record) -> None:
+        header = header_of(seen.header)
+        key = seen.key
+        if isinstance(seen, Record) and seen.op is Op.DELETE:
+            self._forget(key)
+            self._keys.pop(header.uid, None)
+            for dependent in self._owned.get(header.uid, ()):
+                self._enqueue(dependent)
+            for owner in header.owners:
+                waiting = self._keys.get(owner)
+                if waiting is not None:
+                    self._enqueue(waiting)
+            return
+        if header.owners != self._owners.get(key, ()):
+            self._forget(key)
+            if header.owners:
+                self._owners[key] = header.owners
+                for owner in header.owners:
+                    self._owned.setdefault(owner, set()).add(key)
+                self._enqueue(key)
+        if header.deleting and header.finalizers and _waits(seen.body):
+            self._keys[header.uid] = key
+            self._enqueue(key)
+
+    def _forget(self, key: Key) -> None:
+        for owner in self._owners.pop(key, ()):
+            owned = self._owned[owner]
+            owned.discard(key)
+            if not owned:
+                del self._owned[owner]
+
+    def _enqueue(self, key: Key) -> None:
+        self._queue[key] = None
+        self._queued.set()
+
+    async def _work(self, nursery: trio.Nursery) -> None:
+        if not self._queue:
+            self._queued = trio.Event()
+            await self._queued.wait()
+        key = next(iter(self._queue))
+        del self._queue[key]
+        await trio.lowlevel.checkpoint()
+        try:
+            await self._look_at(key)
+        except (StatusError, StorageError) as error:
+            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
+                return
+            logger.warning("garbage collection will look at %s again: %s", path_of(key), error)
+            nursery.start_soon(self._later, key)
+
+    async def _later(self, key: Key) -> None:
+        await trio.sleep(RETRY_SECONDS)
+        self._enqueue(key)
+
+    async def _look_at(self, key: Key) -> None:
+        endpoint = self._store.registry.by_key(key)
+        stored = await self._store.log.get(key)
+        if endpoint is None or stored is None:
+            return
+        obj = load(endpoint.kind, endpoint.version.name, stored)
+        meta = obj["metadata"]
+        finalizers = meta.get("finalizers", ()) if "deletionTimestamp" in meta else ()
+        if metadata.ORPHAN in finalizers:
+            await self._orphan(endpoint, obj)
+        elif metadata.FOREGROUND in finalizers:
+            await self._delete_dependents(endpoint, obj)
+        elif "deletionTimestamp" not in meta and meta.get("ownerReferences"):
+            await self._check_owners(endpoint, key, obj)
+
+    # An owner whose deletion waits
+
+    async def _orphan(self, endpoint: Endpoint, owner: Object) -> None:
+        """Let go of everything it owns, then let it go."""
+        uid = owner["metadata"]["uid"]
+        for key in list(self._owned.get(uid, ())):
+            dependent = self._store.registry.by_key(key)
+            if dependent is not None:
+                await self._disown(dependent, key, {uid})
+        await self._drop_finalizer(endpoint, owner, metadata.ORPHAN)
+
+    async def _delete_dependents(self, endpoint: Endpoint, owner: Object) -> None:
+        """Delete what it owns; let it go once nothing blocks it any more."""
+        uid = owner["metadata"]["uid"]
+        blocked = False
+        for key in list(self._owned.get(uid, ())):
+            stored = await self._store.log.get(key)
+            dependent = self._store.registry.by_key(key)
+            if stored is None or dependent is None:
+                continue
+            references = load(dependent.kind, dependent.version.name, stored)["metadata"].get("ownerReferences", ())
+            blocked |= any(r.get("uid") == uid and r.get("blockOwnerDeletion") for r in references)
+            self._enqueue(key)
+        if not blocked:
+            await self._drop_finalizer(endpoint, owner, metadata.FOREGROUND)
+
+    async def _drop_finalizer(self, endpoint: Endpoint, obj: Object, finalizer: str) -> None:
+        meta = obj["metadata"]
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            kept = [f for f in current["metadata"].get("finalizers", []) if f != finalizer]
+            current["metadata"]["finalizers"] = kept
+            if not kept:
+                del current["metadata"]["finalizers"]
+            return current
+
+        namespace = meta.get("namespace", "")
+        await self._store.update(endpoint, namespace, meta["name"], change, uid=meta["uid"], validate=False)
+
+    # Something that is owned
+
+    async def _check_owners(self, endpoint: Endpoint, key: Key, obj: Object) -> None:
+        """Delete an object that none of its owners keeps; else take away the references to those that are gone."""
+        meta = obj["metadata"]
+        gone: set[str] = set()
+        waiting: set[str] = set()
+        kept = False
+        for reference in meta["ownerReferences"]:
+            state = await self._owner_state(reference, meta.get("namespace", ""))
+            if state == "gone":
+                gone.add(reference["uid"])
+            elif state == "waiting":
+                waiting.add(reference["uid"])
+            else:
+                kept = True
+        if kept:
+            if gone or waiting:
+                await self._disown(endpoint, key, gone | waiting)
+            return
+        # What owns something itself goes the way its owner goes.
+        policy = "Foreground" if waiting and self._owned.get(meta["uid"]) else "Background"
+        deletion = Deletion(uid=meta["uid"], resource_version=meta["resourceVersion"], propagation=policy)
+        try:
+            await self._store.delete(endpoint, meta.get("namespace", ""), meta["name"], deletion)
+        except StatusError as error:
+            if error.reason is not Reason.CONFLICT:
+                raise
+            self._enqueue(key)
+
+    async def _owner_state(self, reference: Object, namespace: str) -> str:
+        """Tell whether an owner is `there`, `gone`, or `waiting` for what it owns to go."""
+        group = GroupVersion.parse(reference["apiVersion"]).group
+        endpoint = self._store.registry.by_kind(group, reference["kind"])
+        if endpoint is None or (endpoint.kind.namespaced and not namespace):
+            # Nothing can be said of an owner of a kind that is not served: the object stays.
+            return "there"
+        stored = await self._store.log.get(endpoint.key(namespace, reference["name"]))
+        if stored is None:
+            return "gone"
+        header = header_of(stored.header)
+        if header.uid != reference["uid"]:
+            return "gone"
+        if header.deleting and header.finalizers and _waits(stored.body):
+            finalizers = load(endpoint.kind, endpoint.version.name, stored)["metadata"].get("finalizers", ())
+            return "waiting" if metadata.FOREGROUND in finalizers else "there"
+        return "there"
+
+    async def _disown(self, endpoint: Endpoint, key: Key, uids: set[str]) -> None:
+        """Take away the references to some owners."""
+        namespace, _, name = path_of(key).rpartition("/")
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            references = current["metadata"].get("ownerReferences", [])
+            kept = [reference for reference in references if reference["uid"] not in uids]
+            current["metadata"]["ownerReferences"] = kept
+            if not kept:
+                del current["metadata"]["ownerReferences"]
+            return current
+
+        try:
+            await self._store.update(endpoint, namespace, name, change, validate=False)
+        except StatusError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+
+
+def _waits(body: bytes) -> bool:
+    """Tell whether a body may name one of the two finalizers; decoding tells for sure."""
+    return f'"{metadata.FOREGROUND}"'.encode() in body or f'"{metadata.ORPHAN}"'.encode() in body

@@ -1,0 +1,139 @@
+"""The namespace controller: makes the first namespaces, and empties those that are deleted (FEATURES rows 21, 28)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from storage.bus import WatchBus
+from storage.errors import StorageError
+from storage.types import Op, Record, Stored, path_of
+from watchd.controllers.following import follow
+from watchd.registry.builtin.namespace import FINALIZER, INITIAL
+from watchd.registry.registry import Endpoint
+from watchd.registry.store import Deletion, Store
+from watchd.registry.value import header_of
+from watchd.seams import rfc3339
+from watchd.status import Reason, StatusError
+
+Object = dict[str, Any]
+
+RETRY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""Between two looks at a namespace whose objects wait for their finalizers: soon at first, then rarely."""
+
+logger = logging.getLogger(__name__)
+
+
+class Namespaces:
+    """Follows namespaces and empties those that are Terminating, each in a task of its own."""
+
+    def __init__(self, store: Store, bus: WatchBus) -> None:
+        self._store = store
+        self._bus = bus
+        self._endpoint = store.registry.hub("", "namespaces")
+        self._emptying: set[str] = set()
+
+    async def create_initial(self) -> None:
+        """Make the namespaces that are there from the first start."""
+        for name in INITIAL:
+            if await self._store.log.get(self._endpoint.key("", name)) is None:
+                obj: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                await self._store.create(self._endpoint, "", obj)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled or the log closes."""
+        async with trio.open_nursery() as nursery:
+
+            async def on_namespace(seen: Stored | Record) -> None:
+                await trio.lowlevel.checkpoint()
+                name = path_of(seen.key)
+                gone = isinstance(seen, Record) and seen.op is Op.DELETE
+                if not gone and header_of(seen.header).deleting and name not in self._emptying:
+                    self._emptying.add(name)
+                    nursery.start_soon(self._empty, name)
+
+            await nursery.start(follow, self._store.log, self._bus, self._endpoint.scope(), on_namespace)
+            task_status.started()
+
+    async def _empty(self, name: str) -> None:
+        """Delete everything in a namespace, then give up the finalizer that holds it."""
+        attempt = 0
+        try:
+            while not await self._try_to_empty(name, report=attempt == 0):
+                await trio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+        finally:
+            self._emptying.discard(name)
+
+    async def _try_to_empty(self, name: str, *, report: bool) -> bool:
+        """Delete what can be deleted now; tell whether that was the end of the namespace."""
+        try:
+            remaining = await self._delete_contents(name)
+            if not remaining:
+                await self._finalize(name)
+                return True
+            if report:
+                await self._report(name, remaining)
+        except (StatusError, StorageError) as error:
+            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
+                return True
+            logger.warning("namespace %s cannot be emptied yet: %s", name, error)
+        return False
+
+    async def _delete_contents(self, name: str) -> dict[str, int]:
+        """Delete what is in a namespace; return how many objects are left, by resource."""
+        remaining: dict[str, int] = {}
+        done: set[str] = set()
+        for kind in self._store.registry.kinds:
+            if not kind.namespaced or kind.storage_name in done:
+                continue
+            done.add(kind.storage_name)
+            endpoint = self._store.registry.hub(kind.group, kind.names.plural)
+            left = await self._delete_all(endpoint, name)
+            if left:
+                remaining[kind.storage_name] = left
+        return remaining
+
+    async def _delete_all(self, endpoint: Endpoint, namespace: str) -> int:
+        left = 0
+        for stored in await self._store.walk(endpoint, namespace):
+            name = path_of(stored.key).rpartition("/")[2]
+            try:
+                written = await self._store.delete(endpoint, namespace, name, Deletion(propagation="Background"))
+            except StatusError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+            else:
+                left += not written.removed
+        return left
+
+    async def _report(self, name: str, remaining: dict[str, int]) -> None:
+        """Say in the namespace's status what it waits for, as the reference's controller does."""
+        listed = ", ".join(f"{resource} has {count} resource instances" for resource, count in sorted(remaining.items()))
+        condition = {
+            "type": "NamespaceContentRemaining",
+            "status": "True",
+            "lastTransitionTime": rfc3339(self._store.clock.now_ms()),
+            "reason": "SomeResourcesRemain",
+            "message": f"Some resources are remaining: {listed}",
+        }
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            status = current.setdefault("status", {})
+            others = [c for c in status.get("conditions", []) if c["type"] != condition["type"]]
+            status["conditions"] = [*others, condition]
+            return current
+
+        await self._store.update(self._endpoint, "", name, change, subresource="status")
+
+    async def _finalize(self, name: str) -> None:
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            finalizers = [f for f in current["spec"].get("finalizers", []) if f != FINALIZER]
+            current["spec"] = {**current["spec"], "finalizers": finalizers} if finalizers else {}
+            return current
+
+        await self._store.update(self._endpoint, "", name, change, subresource="finalize", validate=False)

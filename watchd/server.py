@@ -1,0 +1,307 @@
+"""The composition root: one server, from its configuration to its end.
+
+Everything is made here and passed on; nothing below looks for its parts. Order of the start: lock, log, credentials,
+kinds, controllers, doors, kubeconfig, ready. The end goes the other way: /readyz fails, a delay for those who watch
+it, watches end with a bookmark, requests under way are answered, controllers stop, the log closes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from storage import compact
+from storage.bus import WatchBus
+from storage.compact import Retention
+from storage.errors import LogClosed
+from storage.lmdb_log import LmdbLog
+from storage.lock import DirectoryLock
+from storage.log import Log
+from storage.memory_log import MemoryLog
+from storage.types import Record
+from watchd.admission.chain import Chain
+from watchd.admission.definition_lifecycle import DefinitionLifecycle
+from watchd.admission.namespace_lifecycle import NamespaceLifecycle
+from watchd.api import version
+from watchd.api.admin import Admin
+from watchd.api.discovery import Discovery
+from watchd.api.handler import API, Answer
+from watchd.api.health import HealthPages
+from watchd.api.metrics import Metrics
+from watchd.api.openapi import OpenAPI
+from watchd.api.plans import WatchCore
+from watchd.api.verbs import Verbs
+from watchd.auth.authentication import AuthenticatorChain, TokenAuthenticator, read_token_file
+from watchd.auth.authorization import default_authorizer
+from watchd.auth.user import ADMIN
+from watchd.config import Config
+from watchd.controllers.definitions import Definitions
+from watchd.controllers.event_expiry import EventExpiry
+from watchd.controllers.garbage import Garbage
+from watchd.controllers.namespace_contents import NamespaceContents
+from watchd.controllers.namespaces import Namespaces
+from watchd.crd import definitions
+from watchd.credentials import Credentials, prepare
+from watchd.health import ENDPOINTS, Health
+from watchd.registry.builtin import KINDS
+from watchd.registry.frames import FrameCache
+from watchd.registry.registry import Registry
+from watchd.registry.store import Store
+from watchd.registry.value import tag_of
+from watchd.seams import Clock, Entropy, Runner
+from watchd.serving.app import create_app
+from watchd.serving.door import Limits, serve
+from watchd.serving.listeners import Bound, Listener, Tls
+from watchd.serving.stream import Streams
+from watchd.status import StatusError
+from watchd.values import Durability
+
+RING_BYTES = 64 << 20
+"""Recent records that watchers read from memory: minutes of a busy server, a few per cent of a small machine."""
+
+logger = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """The server cannot start. The message is one line for its owner."""
+
+
+@attrs.frozen
+class Running:
+    """A server that is ready."""
+
+    url: str
+    """Of the TLS door, as clients on this machine reach it."""
+    insecure_url: str | None
+    """Of the door without TLS."""
+    credentials: Credentials
+    log: Log
+    health: Health
+
+
+async def run(
+    config: Config,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    runner: Runner,
+    stop: trio.Event | None = None,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then end in order. Started when /readyz answers ok.
+
+    Raises:
+        StartError: the data directory cannot be used.
+        ListenError: an address cannot be listened on.
+        CredentialsError: the credentials cannot be read or made.
+        TokenFileError: the token file cannot be used.
+        StorageError: the data directory is in use, cannot be written, or holds something else.
+
+    """
+    stop = trio.Event() if stop is None else stop
+    with _directory(config) as directory:
+        async with _open_log(config, directory, clock=clock, entropy=entropy, runner=runner) as log:
+            names = [config.bind.host, *config.tls_san] if not config.bind.wildcard else list(config.tls_san)
+            credentials = await runner.run_sync(partial(prepare, directory, names, clock=clock))
+            await _serve(
+                config,
+                log,
+                credentials,
+                clock=clock,
+                entropy=entropy,
+                runner=runner,
+                stop=stop,
+                task_status=task_status,
+            )
+
+
+@contextmanager
+def _directory(config: Config) -> Iterator[Path]:
+    """Give the data directory, or one that goes with the server."""
+    if config.data_dir is not None:
+        yield config.data_dir
+        return
+    path = Path(tempfile.mkdtemp(prefix="watchd-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _open_log(
+    config: Config, directory: Path, *, clock: Clock, entropy: Entropy, runner: Runner
+) -> AsyncIterator[Log]:
+    """Give the log, under the data directory's lock, and close it at the end whatever happened."""
+    lock: DirectoryLock | None = None
+    log: Log
+    if config.memory:
+        lock = await runner.run_sync(_lock, directory)
+        log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
+    else:
+        log = await LmdbLog.open(
+            directory,
+            clock=clock,
+            runner=runner,
+            cluster_id=entropy.uid(),
+            max_bytes=config.max_bytes or None,
+            relaxed=config.durability is Durability.RELAXED,
+        )
+    try:
+        yield log
+    finally:
+        # What was handed over is finished even where the server is cancelled: it would be stored without an answer.
+        with trio.CancelScope(shield=True):
+            await log.aclose()
+        if lock is not None:
+            lock.release()
+
+
+def _lock(directory: Path) -> DirectoryLock:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return DirectoryLock(directory)
+    except OSError as error:
+        raise StartError(f"{directory} cannot be used: {error.strerror}") from error
+
+
+@attrs.frozen
+class _Parts:
+    """What is made over an open log."""
+
+    bus: WatchBus
+    store: Store
+    api: API
+
+
+async def _make_parts(
+    config: Config, log: Log, credentials: Credentials, health: Health, *, clock: Clock, entropy: Entropy, runner: Runner
+) -> _Parts:
+    """Make everything between the log and the doors. Raises TokenFileError."""
+    tokens = read_token_file(config.token_auth_file) if config.token_auth_file is not None else {}
+    # Looked at first, so that no file can take the admin's token away.
+    members = [TokenAuthenticator({credentials.admin_token: ADMIN}), TokenAuthenticator(tokens)]
+    bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
+    registry = Registry(log)
+    for kind in (*KINDS, definitions.KIND):
+        await registry.install(kind)
+    admission = Chain([NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)])
+    metrics = Metrics()
+    store = Store(
+        log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
+    )
+
+    def publish(records: list[Record]) -> None:
+        metrics.batch_size.observe(len(records))
+        bus.publish(records)
+
+    log.subscribe(publish)
+    metrics.observe_log(log)
+    metrics.observe_objects(store.counts)
+    metrics.ring_bytes.set_function(lambda: bus.statistics().ring_bytes)
+    metrics.watchers.set_function(lambda: bus.statistics().cursors)
+    pages: dict[str, Answer] = {
+        **dict.fromkeys(ENDPOINTS, HealthPages(health).handle),
+        **dict.fromkeys(("", "api", "apis"), Discovery(registry).handle),
+        "openapi": OpenAPI(registry, clock=clock, runner=runner).handle,
+        "version": version.handle,
+        "metrics": metrics.handle,
+        "debug": Admin(log).handle,
+    }
+    api = API(
+        registry,
+        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics),
+        authenticator=AuthenticatorChain(members, anonymous=config.anonymous_auth),
+        authorizer=default_authorizer(),
+        metrics=metrics,
+        pages=pages,
+    )
+    return _Parts(bus, store, api)
+
+
+async def _serve(
+    config: Config,
+    log: Log,
+    credentials: Credentials,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    runner: Runner,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[Running],
+) -> None:
+    """Run all parts of the server over an open log."""
+    health = _health(config, log)
+    async with trio.open_nursery() as background:
+        await background.start(log.run)
+        parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
+        await parts.bus.start()
+        await _start_controllers(background, config, parts, credentials)
+        background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
+        async with trio.open_nursery() as doors:
+            shutdown = trio.Event()
+            app = create_app(parts.api.handle, entropy=entropy)
+            limits = Limits(grace=config.shutdown_grace)
+            bound: list[Bound] = await doors.start(
+                partial(serve, app, _listeners(config, credentials), shutdown=shutdown, limits=limits)
+            )
+            urls = {door.scheme: door.url for door in reversed(bound)}
+            await runner.run_sync(credentials.write_kubeconfig, urls["https"])
+            health.started()
+            task_status.started(Running(urls["https"], urls.get("http"), credentials, log, health))
+            await stop.wait()
+            health.stopping()
+            await trio.sleep(config.shutdown_delay)
+            # Watches see the end of the bus and say how far they came; then the doors let requests end.
+            parts.bus.close()
+            shutdown.set()
+        background.cancel_scope.cancel()
+
+
+async def _start_controllers(nursery: trio.Nursery, config: Config, parts: _Parts, credentials: Credentials) -> None:
+    """Start what makes a bare API server livable. Raises StartError."""
+    store, bus = parts.store, parts.bus
+    custom = Definitions(store, bus)
+    await custom.load()
+    await nursery.start(custom.run)
+    namespaces = Namespaces(store, bus)
+    try:
+        await namespaces.create_initial()
+    except StatusError as error:
+        raise StartError(f"the initial namespaces cannot be made: {error}") from error
+    await nursery.start(namespaces.run)
+    await nursery.start(NamespaceContents(store, bus, credentials.ca_certificate).run)
+    await nursery.start(Garbage(store, bus).run)
+    await nursery.start(EventExpiry(store, bus, ttl_seconds=config.event_ttl).run)
+
+
+def _listeners(config: Config, credentials: Credentials) -> list[Listener]:
+    listeners = [Listener(config.bind, Tls(credentials.server_file, alpn=config.alpn))]
+    if config.insecure_http is not None:
+        listeners.append(Listener(config.insecure_http))
+    return listeners
+
+
+def _health(config: Config, log: Log) -> Health:
+    health = Health()
+    # Whether answered writes survive a power cut is part of the answer to "is it well" (DESIGN section 4).
+    name = "log-durability-relaxed" if config.durability is Durability.RELAXED else "log"
+    health.add(name, lambda: getattr(log, "failed", None))
+    return health
+
+
+async def _compact(log: Log, retention: Retention, clock: Clock) -> None:
+    """Keep history within its bounds for as long as the log takes writes."""
+    try:
+        await compact.run(log, retention, clock)
+    except LogClosed as error:
+        # Reads go on: what is stored is still true, and /readyz tells of the log.
+        logger.error("compaction has stopped", reason=str(error))  # noqa: TRY400 - the reason is the log's, not a bug's

@@ -1,0 +1,45 @@
+"""What every door does the same: the headers of each answer, and Statuses that the door itself answers."""
+
+from __future__ import annotations
+
+import orjson
+
+from watchd.api.message import Response
+from watchd.seams import Entropy
+from watchd.status import StatusError
+
+AUDIT_ID = "audit-id"
+"""The header, in lower case, under which an answer can be found in the audit log. A client may choose it."""
+
+AUDIT_ID_LENGTH = 64
+"""Characters of a client's own Audit-Id that are sent back, as in the reference."""
+
+CACHE_CONTROL = "no-cache, private"
+"""Of answers that do not say otherwise: what a credential unlocked is nothing for a shared cache."""
+
+
+def audit_id(headers: dict[str, str], entropy: Entropy) -> str:
+    """Return the request's Audit-Id, and note a fresh one in its headers if the client sent none."""
+    known = headers.get(AUDIT_ID)
+    if not known:
+        known = headers[AUDIT_ID] = entropy.uid()
+    return known
+
+
+def answer_headers(response: Response, audit: str) -> list[tuple[str, str]]:
+    """Return an answer's headers, with those that all answers have; what it says itself stands."""
+    names = {name.lower() for name, _ in response.headers}
+    common = []
+    if AUDIT_ID not in names:
+        common.append(("Audit-Id", audit[:AUDIT_ID_LENGTH]))
+    if "cache-control" not in names:
+        common.append(("Cache-Control", CACHE_CONTROL))
+    return common + response.headers
+
+
+def status_response(error: StatusError) -> Response:
+    """Answer what a door refuses before any handler is asked."""
+    headers = [("Content-Type", "application/json")]
+    if error.retry_after:
+        headers.append(("Retry-After", str(error.retry_after)))
+    return Response(error.code, headers, orjson.dumps(error.to_object()) + b"\n")
