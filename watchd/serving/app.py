@@ -234,7 +234,8 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
         headers = Headers(answer_headers(response, audit_id(headers_of(self.scope), self.app.entropy)))
         body = cast("bytes", response.body)
         headers["Content-Length"] = str(len(body))
-        headers["Connection"] = "close"
+        if self.scope["http_version"][0] == "1":
+            headers["Connection"] = "close"
         if "websocket.http.response" not in self.scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1000})
             return

@@ -37,6 +37,7 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import Event as IOEvent
+from priority.priority import MissingStreamError
 
 from watchd.serving.connection import Connection
 
@@ -103,6 +104,10 @@ class Http2(H2Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send a part of an answer, bounded; reset the stream of one that ended before its end."""
+        if isinstance(event, Body) and event.stream_id not in self.stream_buffers:
+            # Reset: Hypercorn returns at once, and a writer in a loop would never let its cancellation in.
+            await trio.lowlevel.checkpoint()
+            return
         if isinstance(event, Body) and len(event.data) > PIECE:
             for start in range(0, len(event.data), PIECE):
                 await super().stream_send(Body(event.stream_id, event.data[start : start + PIECE]))
@@ -117,7 +122,9 @@ class Http2(H2Protocol):
 
     async def _send_data(self, stream_id: int) -> None:
         buffer = self._buffer(stream_id)
-        await super()._send_data(stream_id)
+        # A stream may be reset while its data is being written; Hypercorn then fails on what is no longer there.
+        with contextlib.suppress(KeyError, MissingStreamError):
+            await super()._send_data(stream_id)
         if buffer is not None and stream_id not in self.stream_buffers:
             buffer.ended.set()
 
