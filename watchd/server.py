@@ -7,6 +7,7 @@ it, watches end with a bookmark, requests under way are answered, controllers st
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import attrs
-import structlog
 import trio
 
 from storage import compact
@@ -50,7 +50,7 @@ from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
 from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
-from watchd.health import ENDPOINTS, Health
+from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FrameCache
 from watchd.registry.registry import Registry
@@ -67,7 +67,7 @@ from watchd.values import Durability
 RING_BYTES = 64 << 20
 """Recent records that watchers read from memory: minutes of a busy server, a few per cent of a small machine."""
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -294,7 +294,8 @@ def _health(config: Config, log: Log) -> Health:
     health = Health()
     # Whether answered writes survive a power cut is part of the answer to "is it well" (DESIGN section 4).
     name = "log-durability-relaxed" if config.durability is Durability.RELAXED else "log"
-    health.add(name, lambda: getattr(log, "failed", None))
+    # Not in /livez: a restart would end the reads too, and those are still true.
+    health.add(name, lambda: getattr(log, "failed", None), [HEALTHZ, READYZ])
     return health
 
 
@@ -304,4 +305,4 @@ async def _compact(log: Log, retention: Retention, clock: Clock) -> None:
         await compact.run(log, retention, clock)
     except LogClosed as error:
         # Reads go on: what is stored is still true, and /readyz tells of the log.
-        logger.error("compaction has stopped", reason=str(error))  # noqa: TRY400 - the reason is the log's, not a bug's
+        logger.error("compaction has stopped: %s", error)  # noqa: TRY400 - the reason is the log's, not a bug's

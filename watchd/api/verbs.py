@@ -102,8 +102,10 @@ class Verbs:
         info, kind, version = call.info, call.endpoint.kind, call.endpoint.version
         subresource = info.subresource
         if not subresource:
-            if info.verb not in kind.verbs:
+            if info.verb not in kind.verbs or (info.verb == "create" and info.name):
                 raise self._not_supported(call)
+            if info.verb in {"update", "patch"} and not info.name:
+                raise bad_request("name must be provided") if kind.custom else self._not_supported(call)
             return
         known = (subresource == "status" and version.status) or subresource in kind.subresources
         if not known:
@@ -190,8 +192,6 @@ class Verbs:
         return self._written(call, 201, accepted, written)
 
     async def _update(self, call: Call) -> Response:
-        if not call.info.name:
-            raise bad_request("name must be provided")
         accepted = negotiate.accept(call.request)
         options = UpdateOptions.parse(call.request.query)
         obj = await self._body(call, options)

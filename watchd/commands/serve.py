@@ -35,6 +35,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The first ends the server in order, the second at once."""
 
 
+OURS = ("watchd", "storage", "conversion")
+"""Packages whose log lines the level is about. Those below warnings of others stay out: HTTP/2 libraries would write
+every header there, tokens too."""
+
+
 def configure_logging(level: str) -> None:
     """Write log lines to stderr from a severity on: for people on a terminal, else as JSON."""
     shared: list[structlog.typing.Processor] = [
@@ -50,7 +55,9 @@ def configure_logging(level: str) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*last, renderer])
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelName(level.upper())), force=True)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level.upper())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

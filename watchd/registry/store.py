@@ -19,7 +19,7 @@ from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Wri
 from watchd.registry import metadata
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
 from watchd.registry.registry import Endpoint, Registry
-from watchd.registry.value import canonical, encode, header_of
+from watchd.registry.value import canonical, encode, header_of, stored_at_hub
 from watchd.registry.view import load
 from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import (
@@ -28,6 +28,7 @@ from watchd.status import (
     StatusError,
     already_exists,
     conflict,
+    go_quote,
     internal,
     invalid,
     not_found,
@@ -46,6 +47,12 @@ Change = Callable[[Object], Awaitable[Object]]
 
 GENERATE_ATTEMPTS = 8
 """How often a generated name that is taken is made anew, as the reference does."""
+
+UINT64_LIMIT = 1 << 64
+"""A resourceVersion is less: the reference's type for it."""
+
+UINT64_DIGITS = len(str(UINT64_LIMIT))
+"""Longer numbers are out of range, whatever they are; Python limits their conversion."""
 
 SCAN_PAGE = 500
 """Keys looked at in one go while a collection is walked: about a millisecond of the loop."""
@@ -160,8 +167,10 @@ class Store:
             try:
                 return await self._create(endpoint, namespace, original, caller)
             except StatusError as error:
-                if error.reason is not Reason.ALREADY_EXISTS or not generated or attempt == GENERATE_ATTEMPTS - 1:
+                if error.reason is not Reason.ALREADY_EXISTS or not generated:
                     raise
+                if attempt == GENERATE_ATTEMPTS - 1:
+                    raise _no_name_left(error) from error
         raise AssertionError("unreachable")
 
     async def _create(self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller) -> Written:
@@ -243,6 +252,9 @@ class Store:
             if stored is None:
                 if create is None:
                     raise not_found(endpoint.group, endpoint.resource, name)
+                if uid:
+                    # Whoever names a uid means an object that was there, and must not bring it back as another one.
+                    raise conflict(endpoint.group, endpoint.resource, name, _other_uid(uid, ""))
                 try:
                     return await self.create(endpoint, namespace, await create(), caller)
                 except StatusError as error:
@@ -265,8 +277,7 @@ class Store:
         """Compare the uid asked for and the new object's resourceVersion with what is stored."""
         old_uid = old["metadata"].get("uid", "")
         if uid and uid != old_uid:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old_uid}"
-            raise conflict(endpoint.group, endpoint.resource, name, why)
+            raise conflict(endpoint.group, endpoint.resource, name, _other_uid(uid, old_uid))
         revision = parse_resource_version(new["metadata"].get("resourceVersion") or "")
         if revision == NOTHING:
             if not endpoint.kind.strategy.unconditional_update:
@@ -303,7 +314,7 @@ class Store:
             if not caller.dry_run:
                 await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
             return Written(new, None, removed=True)
-        if canonical(new) == canonical(old):
+        if canonical(new) == canonical(old) and stored_at_hub(endpoint.kind, stored):
             _set_revision(new, stored.revision)
             fresh = header_of(stored.header).epoch == endpoint.kind.epoch
             return Written(new, stored if fresh and not caller.dry_run else None)
@@ -460,11 +471,31 @@ def parse_resource_version(text: str) -> Revision:
     """Read a resourceVersion; "" is 0. Raises StatusError 500 for anything else, as the reference does (PROTOCOL section 1)."""
     if not text:
         return NOTHING
+    why = ""
     if not text.isascii() or not text.isdigit():
-        raise internal(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        why = "invalid syntax"
+    elif len(text) > UINT64_DIGITS or int(text) >= UINT64_LIMIT:
+        why = "value out of range"
+    if why:
+        quoted = go_quote(text)
+        raise internal(f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {why}")
     return Revision(int(text))
+
+
+def _other_uid(asked: str, found: str) -> str:
+    return f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
+
+
+def _no_name_left(error: StatusError) -> StatusError:
+    """Say that no generated name was free (errors.NewGenerateNameConflict): the client may try again."""
+    return StatusError(
+        Reason.ALREADY_EXISTS,
+        f"{error.message}, the server was not able to generate a unique name for the object",
+        name=error.name,
+        group=error.group,
+        kind=error.kind,
+        retry_after=1,
+    )
 
 
 def _set_revision(obj: Object, revision: Revision) -> None:

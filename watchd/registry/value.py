@@ -116,6 +116,11 @@ def header_of(encoded: bytes) -> Header:
     return _decode_header(encoded)
 
 
+def stored_at_hub(kind: Kind, stored: Stored) -> bool:
+    """Tell whether a value was written at what is the hub version now."""
+    return stored.body.startswith(head_of(kind), 1)
+
+
 def decode(stored: Stored) -> Object:
     """Decode a stored body: an object of the version that was the hub when it was written."""
     obj: Object = orjson.loads(stored.body)

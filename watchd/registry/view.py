@@ -29,13 +29,23 @@ class Selector(Protocol):
         """Decide by labels and selectable fields, as the stored header has them."""
 
 
-def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
-    """Decode a stored value into an object at a version, defaults filled in. The caller owns the result."""
+def load_hub(kind: Kind, stored: Stored | Record) -> Object:
+    """Decode a stored value into an object of the hub version, as it was written. The caller owns the result."""
     obj: Object = orjson.loads(stored.body)
     hub = kind.hub_gvk
-    if obj["apiVersion"] != str(hub.group_version) or obj["kind"] != hub.kind:
-        # Written while another version was the hub.
-        obj = kind.to_hub(obj, GroupVersion.parse(obj["apiVersion"]).version)
+    if obj["apiVersion"] == str(hub.group_version) and obj["kind"] == hub.kind:
+        return obj
+    # Written while another version was the hub, or the kind was called something else.
+    version = GroupVersion.parse(obj["apiVersion"]).version
+    if obj["kind"] == hub.kind and kind.version(version) is not None:
+        return kind.to_hub(obj, version)
+    # That version is defined no more, so nothing is known of it: the object must still be readable, and go with its kind.
+    return {**obj, "apiVersion": str(hub.group_version), "kind": hub.kind}
+
+
+def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
+    """Decode a stored value into an object at a version, defaults filled in. The caller owns the result."""
+    obj = load_hub(kind, stored)
     if not kind.is_hub(version):
         obj = kind.from_hub(obj, version)
     kind.strategy.default(obj)
@@ -80,7 +90,7 @@ class View:
             return True
         fields = header.fields
         if header.epoch != self.kind.epoch and stored is not None:
-            fields = field_values(self.kind, load(self.kind, self.kind.hub, stored))
+            fields = field_values(self.kind, load_hub(self.kind, stored))
         fields = {**fields, "metadata.name": header.name}
         if self.kind.namespaced:
             fields["metadata.namespace"] = path_of(key).partition("/")[0]
