@@ -62,8 +62,8 @@ class Log(Protocol):
     async def scan(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Page:
         """Return keys under a prefix in byte order, from `start` on (inclusive), now or at a retained revision.
 
-        `limit` bounds the keys looked at as well as those returned: a page may be short, even empty, and have a
-        `next`. Raises Compacted, FutureRevision.
+        `limit` bounds the keys looked at as well as those returned, PAGE_BYTES the bodies: a page may be short, even
+        empty, and have a `next`. Raises Compacted, FutureRevision.
         """
 
     async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:

@@ -26,6 +26,9 @@ NOTHING = Revision(0)
 KIND_ID_BYTES = 4
 """Length of the kind id at the head of every key, in bytes."""
 
+PAGE_BYTES = 4 << 20
+"""Bytes of bodies after which a page of a scan ends: a list of large objects must not be held in memory by the hundred."""
+
 KEY_LIMIT = 511
 """The longest key in bytes: LMDB's compiled-in limit, and so everybody's."""
 

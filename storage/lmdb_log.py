@@ -1,0 +1,754 @@
+"""The durable log, on LMDB.
+
+What stands elsewhere: the rows (storage.layout), reads (storage.snapshot), transactions that write (storage.committer),
+the queue before them (storage.inbox). This file is long because it alone may import lmdb: the environment, with what
+LMDB's errors mean, and the log, which closes and opens it, stand together.
+
+Safe settings only: every commit is synced, no writable map. `relaxed` gives up the sync: after a power cut answered
+revisions would be used again for other changes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+import attrs
+import lmdb
+import trio
+
+from storage.committer import COMPACT_RECORDS, ROOM_COMPACT, ROOM_DELETE, ROOM_LAST, ROOM_PUT, Append, ThreadCommitter
+from storage.errors import (
+    Compacted,
+    Corrupt,
+    FormatMismatch,
+    KeyTooLong,
+    LogClosed,
+    LogFull,
+    OutcomeUnknown,
+    StorageError,
+)
+from storage.inbox import Inbox, Pending
+from storage.layout import FORMAT, META_CLUSTER, META_FORMAT, META_STATE, State
+from storage.lock import DirectoryLock
+from storage.reserve import RESERVE_BYTES, Reserve
+from storage.snapshot import Snapshot, Tables
+from storage.types import (
+    KEY_LIMIT,
+    NOTHING,
+    Batch,
+    Check,
+    Clock,
+    Count,
+    Key,
+    KindId,
+    Page,
+    Publish,
+    Record,
+    Revision,
+    Runner,
+    Scope,
+    Stored,
+    Write,
+)
+
+T = TypeVar("T")
+
+MAP_SIZE = 1 << 40
+"""Address space for the file, in bytes (1 TiB): the file starts at KiB, and the map never grows under readers."""
+
+MAX_READERS = 1024
+"""Reader slots of 64 bytes, for all processes together; LMDB's own 126 are few beside dead readers."""
+
+SPARE_TXNS = 4
+"""Read transactions kept for reuse: renewing one costs a third of beginning one."""
+
+HOLD_SECONDS = 60.0
+"""How long a hold keeps compaction off: a list that takes longer may lose its revision (DESIGN.md section 4)."""
+
+RESERVE_SHARE = 16
+"""The reserve behind a size limit is one part in so many of it, RESERVE_BYTES at the least: a compaction transaction
+copies the pages that it touches before it frees any."""
+
+ROOM_BYTES = 64 * 1024
+"""A disk with less room than this is full: the smallest commit takes some pages of 4 KiB."""
+
+DATA_NAME = "data.mdb"
+"""LMDB's name for its file in the data directory."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
+
+
+@attrs.frozen
+class Options:
+    """How an environment is opened."""
+
+    map_size: int = MAP_SIZE
+    max_bytes: int | None = None
+    """The size limit of what is stored, in bytes; None for the disk's own."""
+    relaxed: bool = False
+    readonly: bool = False
+    max_readers: int = MAX_READERS
+    cluster_id: str | None = None
+    """Given to the data when it is created."""
+
+
+class Environment:
+    """An LMDB environment with the log's tables, and what its errors mean."""
+
+    tables: Tables
+
+    def __init__(self, directory: Path, options: Options) -> None:
+        """Open, creating what is missing. Raises FormatMismatch, LogFull, Corrupt, StorageError."""
+        self._directory = directory
+        self._options = options
+        self._reserve = 0
+        map_size = options.map_size
+        if options.max_bytes is not None:
+            self._reserve = max(RESERVE_BYTES, options.max_bytes // RESERVE_SHARE)
+            map_size = min(map_size, options.max_bytes + self._reserve)
+        self._map_size = map_size
+        self.open(readonly=options.readonly)
+
+    def open(self, *, readonly: bool) -> None:
+        """Open, or open again after `close`; `readonly` in case writing is no longer possible."""
+        options = self._options
+        new = not (self._directory / DATA_NAME).exists()
+        if new and readonly:
+            raise FormatMismatch(f"{self._directory} holds no log")
+        try:
+            self._env = lmdb.open(
+                str(self._directory),
+                map_size=self._map_size,
+                max_dbs=len(attrs.fields(Tables)),
+                max_readers=options.max_readers,
+                max_spare_txns=SPARE_TXNS,
+                readonly=readonly,
+                create=not readonly,
+                sync=not options.relaxed,
+                metasync=not options.relaxed,
+                mode=0o600,
+            )
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.InvalidParameterError) as error:
+            raise FormatMismatch(f"{self._directory / DATA_NAME} is no log: {error}") from error
+        except lmdb.Error as error:
+            kind = LogFull if _code(error) in _NO_ROOM else StorageError
+            raise kind(f"{self._directory} cannot be opened: {error}") from error
+        try:
+            self._env.reader_check()
+            if not readonly:
+                self._pad()
+                self._disk_reserve = Reserve(self._directory)
+            self.tables = self._open_tables(readonly=readonly)
+            if new:
+                sync_directory(self._directory)
+        except lmdb.Error as error:
+            self._env.close()
+            raise self._refused(error) from error
+        except OSError as error:
+            self._env.close()
+            raise StorageError(f"{self._directory} cannot be used: {error.strerror}") from error
+        except BaseException:
+            self._env.close()
+            raise
+
+    def _pad(self) -> None:
+        """Make the file as long as its header says: reading a page behind the end would kill the process (SIGBUS)."""
+        size = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        path = self._directory / DATA_NAME
+        if path.stat().st_size < size:
+            os.truncate(path, size)
+
+    def _open_tables(self, *, readonly: bool) -> Tables:
+        if self._env.stat()["entries"] == 0:
+            if readonly:
+                raise FormatMismatch(f"{self._directory} holds no log")
+            return self._create()
+        try:
+            meta = self._env.open_db(b"meta", create=False)
+            with self._env.begin() as txn:
+                stored = txn.get(META_FORMAT, db=meta)
+        except lmdb.NotFoundError as error:
+            raise FormatMismatch(f"{self._directory} was not written by this program") from error
+        if stored != FORMAT:
+            raise FormatMismatch(f"{self._directory} has the format {stored!r}, this version writes {FORMAT!r}")
+        return Tables(
+            log=self._env.open_db(b"log", create=False),
+            current=self._env.open_db(b"current", create=False),
+            history=self._env.open_db(b"history", create=False, dupsort=True, dupfixed=True),
+            kinds=self._env.open_db(b"kinds", create=False),
+            meta=meta,
+        )
+
+    def _create(self) -> Tables:
+        """Create the tables in one transaction, so that a crash leaves a log or nothing."""
+        cluster_id = self._options.cluster_id
+        if not cluster_id:
+            raise StorageError(f"{self._directory} holds no log, and creating one needs a cluster id")
+        with self._env.begin(write=True) as txn:
+            tables = Tables(
+                log=self._env.open_db(b"log", txn=txn),
+                current=self._env.open_db(b"current", txn=txn),
+                history=self._env.open_db(b"history", txn=txn, dupsort=True, dupfixed=True),
+                kinds=self._env.open_db(b"kinds", txn=txn),
+                meta=self._env.open_db(b"meta", txn=txn),
+            )
+            txn.put(META_FORMAT, FORMAT, db=tables.meta)
+            txn.put(META_CLUSTER, cluster_id.encode(), db=tables.meta)
+            txn.put(META_STATE, State(NOTHING, NOTHING, 0, 0).pack(), db=tables.meta)
+        return tables
+
+    def close(self) -> None:
+        """Close; nobody may be in a transaction."""
+        self._env.close()
+
+    def sync(self) -> None:
+        """Force what is committed to the disk. Raises OutcomeUnknown."""
+        try:
+            self._env.sync(True)
+        except lmdb.Error as error:
+            raise OutcomeUnknown(f"what is committed cannot be synced: {error}") from error
+
+    def begin(self) -> Any:
+        """Begin a read transaction whose values are views. Raises StorageError."""
+        try:
+            return self._env.begin(buffers=True)
+        except lmdb.Error as error:
+            raise self._refused(error) from error
+
+    def ask(self, question: Callable[[Snapshot], T]) -> T:
+        """Answer a question within one read transaction. Raises Corrupt, StorageError, and what the question raises."""
+        txn = self.begin()
+        try:
+            return question(Snapshot(txn, self.tables))
+        except lmdb.Error as error:
+            raise self._refused(error) from error
+        finally:
+            txn.abort()
+
+    def transact(self, body: Callable[[Any], T], *, room: int) -> T:
+        """Run `body` in one synced write transaction: see storage.committer.Store."""
+        if room != ROOM_LAST:
+            return self._transact(body, room)
+        self._disk_reserve.release()
+        try:
+            return self._transact(body, room)
+        finally:
+            self._disk_reserve.hold()
+
+    def _transact(self, body: Callable[[Any], T], room: int) -> T:
+        try:
+            txn = self._env.begin(write=True, buffers=True)
+        except lmdb.Error as error:
+            raise OutcomeUnknown(f"no transaction can be begun: {error}") from error
+        before = txn.id() - 1
+        try:
+            result = body(txn)
+            self._check_room(txn, room)
+        except lmdb.Error as error:
+            txn.abort()
+            raise self._aborted(error) from error
+        except BaseException:
+            txn.abort()
+            raise
+        try:
+            self._commit_txn(txn)
+        except lmdb.Error as error:
+            if (_is_full(error) or self._is_disk_full()) and self._is_at(before):
+                self._trim()
+                raise LogFull(f"the disk is full: {error}") from error
+            raise OutcomeUnknown(f"a commit failed half way: {error}") from error
+        return result
+
+    def _commit_txn(self, txn: Any) -> None:
+        txn.commit()
+
+    def _check_room(self, txn: Any, room: int) -> None:
+        limit = self._options.max_bytes
+        if limit is None or room in (ROOM_COMPACT, ROOM_LAST):
+            return
+        pages = page_size = 0
+        for table in attrs.astuple(self.tables, recurse=False):
+            stat = txn.stat(table)
+            pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+            page_size = stat["psize"]
+        allowed = limit + {ROOM_PUT: 0, ROOM_DELETE: self._reserve // 2}[room]
+        if pages * page_size > allowed:
+            raise LogFull(f"the log is at its limit of {limit} bytes")
+
+    def _is_disk_full(self) -> bool:
+        """Tell whether there is no room: LMDB reports a write that a full disk cut short as EIO, not ENOSPC."""
+        try:
+            free = os.statvfs(self._directory)
+            size = (self._directory / DATA_NAME).stat().st_size
+        except OSError:
+            return False
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limited = limit != resource.RLIM_INFINITY and size + ROOM_BYTES > limit
+        return limited or free.f_bavail * free.f_frsize < ROOM_BYTES
+
+    def _trim(self) -> None:
+        """Give back what a commit that found no room has added to the file's end."""
+        size = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        path = self._directory / DATA_NAME
+        with suppress(OSError):
+            if path.stat().st_size > size:
+                os.truncate(path, size)
+
+    def _is_at(self, txn_id: int) -> bool:
+        """Tell whether the last commit on the disk is still this one: a commit that found no room left no trace."""
+        try:
+            with self._env.begin() as txn:
+                return txn.id() == txn_id
+        except lmdb.Error:
+            # After a failed write of its header page LMDB refuses everything: only opening it anew will tell.
+            return False
+
+    def _aborted(self, error: lmdb.Error) -> StorageError:
+        if _is_full(error):
+            return LogFull(f"no room: {error}")
+        if isinstance(error, _DAMAGED):
+            return Corrupt(str(error))
+        return OutcomeUnknown(f"a transaction failed: {error}")
+
+    def _refused(self, error: lmdb.Error) -> StorageError:
+        if isinstance(error, _DAMAGED):
+            return Corrupt(str(error))
+        return LogFull(str(error)) if _is_full(error) else StorageError(str(error))
+
+
+def _is_full(error: lmdb.Error) -> bool:
+    return isinstance(error, (lmdb.MapFullError, lmdb.TxnFullError)) or _code(error) in _NO_ROOM
+
+
+def _code(error: lmdb.Error) -> int:
+    """Return the errno or LMDB code; errors that the binding finds by itself have none."""
+    return getattr(error, "code", 0)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new file's name durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@attrs.define(eq=False)
+class _Chore(Generic[T]):
+    """Work for the writer between two batches."""
+
+    call: Callable[[], Awaitable[T]]
+    done: trio.Event = attrs.field(factory=trio.Event)
+    result: T | None = None
+    error: StorageError | None = None
+
+
+class LmdbLog:
+    """The Log protocol on LMDB. Open it with `open`, run `run` in a nursery, end with `aclose`."""
+
+    def __init__(
+        self, environment: Environment, lock: DirectoryLock | None, *, clock: Clock, runner: Runner, readonly: bool
+    ) -> None:
+        """For `open`."""
+        self._env = environment
+        self._lock = lock
+        self._runner = runner
+        self._readonly = readonly
+        self._committer = ThreadCommitter(environment, clock=clock, runner=runner)
+        self._inbox = Inbox()
+        self._chores: deque[_Chore[Any]] = deque()
+        self._publish: Publish | None = None
+        state, self._kinds, cluster = environment.ask(lambda s: (s.state, s.kinds(), s.meta(META_CLUSTER)))
+        self._head, self._floor = state.head, state.floor
+        self._cluster_id = cluster.decode()
+        self._compacting = NOTHING
+        self._holds: dict[object, tuple[Revision, float]] = {}
+        self._snapshots: set[Snapshot] = set()
+        self._released = trio.Event()
+        self._reopened: trio.Event | None = None
+        self._running = False
+        self._ended = trio.Event()
+        self._closing = self._abandoned = self._closed = False
+        self._failed: str | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock,
+        runner: Runner,
+        cluster_id: str | None = None,
+        map_size: int = MAP_SIZE,
+        max_bytes: int | None = None,
+        relaxed: bool = False,
+        readonly: bool = False,
+        max_readers: int = MAX_READERS,
+    ) -> LmdbLog:
+        """Open the log in a data directory, creating both where they are missing (then `cluster_id` is needed).
+
+        `readonly` opens it beside the server that writes it, in a process of its own; `head` is then what is on the
+        disk now. Else the directory is locked. `max_bytes` limits what is stored.
+
+        Raises:
+            AlreadyOpen: another process writes it.
+            FormatMismatch: it holds something else.
+            LogFull: no room to create it.
+            Corrupt: what it holds contradicts itself.
+            StorageError: it cannot be opened.
+
+        """
+        options = Options(map_size, max_bytes, relaxed, readonly, max_readers, cluster_id)
+
+        def open_() -> tuple[Environment, DirectoryLock | None]:
+            if readonly:
+                return Environment(path, options), None
+            try:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = DirectoryLock(path)
+            except OSError as error:
+                raise StorageError(f"{path} cannot be used: {error}") from error
+            try:
+                return Environment(path, options), lock
+            except BaseException:
+                lock.release()
+                raise
+
+        environment, lock = await runner.run_sync(open_)
+        return cls(environment, lock, clock=clock, runner=runner, readonly=readonly)
+
+    # What it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> Revision:
+        """The last revision that is durable and published; of a read-only log, that is on the disk."""
+        return self._env.ask(lambda s: s.state.head) if self._readonly and not self._closed else self._head
+
+    @property
+    def floor(self) -> Revision:
+        """The highest compacted revision."""
+        return self._env.ask(lambda s: s.state.floor) if self._readonly and not self._closed else self._floor
+
+    @property
+    def cluster_id(self) -> str:
+        """A random name given to the data when it was created."""
+        return self._cluster_id
+
+    @property
+    def failed(self) -> str | None:
+        """Why writes have stopped for good, or None while they have not."""
+        return self._failed
+
+    @property
+    def runner(self) -> Runner:
+        """Where long reads of this log are done."""
+        return self._runner
+
+    def subscribe(self, publish: Publish) -> None:
+        """Name the one function that is called with the records of each commit before its appends are answered."""
+        self._publish = publish
+
+    def kinds(self) -> Mapping[str, KindId]:
+        """Return the ids allotted so far."""
+        if self._readonly:
+            self._kinds = self._ask(Snapshot.kinds)
+        return MappingProxyType(self._kinds)
+
+    # Writing ---------------------------------------------------------------------------------------------------
+
+    async def append(self, write: Write, *, checks: Sequence[Check] = ()) -> Record:
+        """Write one change; answer when it is durable and published. Raises as the protocol says."""
+        self._check_writable()
+        for key in (write.key, *(check.key for check in checks)):
+            if not 0 < len(key) <= KEY_LIMIT:
+                raise KeyTooLong(f"a key of {len(key)} bytes: the limit is {KEY_LIMIT}")
+        pending = await self._inbox.put(Append(write, tuple(checks)))
+        return await pending.wait()
+
+    async def kind(self, name: str) -> KindId:
+        """Return the id of a storage name, allotting one durably at the first call. No revision is used.
+
+        Raises LogFull, OutcomeUnknown, LogClosed; KeyTooLong for a name over KEY_LIMIT bytes.
+        """
+        known = self._kinds.get(name)
+        if known is not None:
+            await trio.lowlevel.checkpoint()
+            return known
+        if not 0 < len(name.encode()) <= KEY_LIMIT:
+            raise KeyTooLong(f"a storage name of {len(name.encode())} bytes: the limit is {KEY_LIMIT}")
+        kind = await self._between_batches(lambda: self._committer.allot(name))
+        self._kinds[name] = kind
+        return kind
+
+    async def compact(self, upto: Revision) -> Revision:
+        """Raise the floor to at most `upto`, in small transactions, and return it. Raises LogFull, LogClosed."""
+        while self._floor < self._bound(upto):
+            await self._between_batches(lambda: self._compact_some(upto))
+        await trio.lowlevel.checkpoint()
+        return self._floor
+
+    def _bound(self, upto: Revision) -> Revision:
+        """Return how far compaction may go now."""
+        now = trio.current_time()
+        held = (revision for revision, until in self._holds.values() if until > now)
+        return min(upto, self._head, *held)
+
+    async def _compact_some(self, upto: Revision) -> None:
+        self._compacting = min(self._bound(upto), Revision(self._floor + COMPACT_RECORDS))
+        try:
+            if self._compacting > self._floor:
+                self._floor = (await self._committer.compact(self._compacting)).floor
+        finally:
+            self._compacting = NOTHING
+
+    def hold(self, revision: Revision) -> AbstractContextManager[None]:
+        """Keep compaction below a revision for HOLD_SECONDS at the most. Raises Compacted when it is too late."""
+        # A transaction under way can no longer be told.
+        passed = max(self._floor, self._compacting)
+        if revision < passed:
+            raise Compacted(revision, passed)
+        token = object()
+        self._holds[token] = (revision, trio.current_time() + HOLD_SECONDS)
+        return self._held(token)
+
+    @contextmanager
+    def _held(self, token: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._holds.pop(token, None)
+
+    def _check_writable(self) -> None:
+        if self._closing:
+            raise LogClosed("the log is closed")
+        if self._readonly:
+            raise LogClosed("the log is open for reading only")
+        if self._failed is not None:
+            raise LogClosed(self._failed)
+
+    async def _between_batches(self, call: Callable[[], Awaitable[T]]) -> T:
+        self._check_writable()
+        if self._ended.is_set():
+            raise LogClosed("nothing runs the log")
+        chore: _Chore[T] = _Chore(call)
+        self._chores.append(chore)
+        self._inbox.ring()
+        await chore.done.wait()
+        if chore.error is not None:
+            raise chore.error
+        return chore.result  # type: ignore[return-value]  # without an error there is a result, be it None
+
+    # The writer ------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit what is appended, in groups. The only writer. Returns when cancelled, or when the log is closed."""
+        if self._running or self._ended.is_set():
+            raise RuntimeError("a log is run once")
+        self._running = True
+        try:
+            task_status.started()
+            while not self._abandoned:
+                # Those answered just now may have more to write: it goes into the same transaction.
+                await trio.lowlevel.checkpoint()
+                if not self._chores and not self._inbox:
+                    if self._closing:
+                        break
+                    await self._inbox.wait()
+                batch = self._inbox.take()
+                # What is handed to the disk is seen through: it would be committed without anybody knowing.
+                with trio.CancelScope(shield=True):
+                    if batch:
+                        await self._commit(batch)
+                    if self._chores:
+                        await self._do(self._chores.popleft())
+        finally:
+            self._running = False
+            self._ended.set()
+            self._refuse_all("nothing runs the log")
+
+    def _refuse_all(self, reason: str) -> None:
+        self._inbox.refuse(reason)
+        self._inbox.fail(LogClosed, reason)
+        while self._chores:
+            chore = self._chores.popleft()
+            chore.error = LogClosed(reason)
+            chore.done.set()
+
+    async def _commit(self, batch: list[Pending]) -> None:
+        if self._failed is not None:
+            for pending in batch:
+                pending.resolve(LogClosed(self._failed))
+            return
+        outcomes = await self._committer.commit([pending.append for pending in batch])
+        try:
+            self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
+            for outcome in outcomes:
+                if isinstance(outcome, OutcomeUnknown | Corrupt):
+                    await self._recover(outcome)
+                    break
+        finally:
+            for pending, outcome in zip(batch, outcomes, strict=True):
+                pending.resolve(outcome)
+
+    async def _do(self, chore: _Chore[Any]) -> None:
+        try:
+            if self._failed is not None:
+                raise LogClosed(self._failed)
+            chore.result = await chore.call()
+        except StorageError as error:
+            chore.error = error
+            if isinstance(error, OutcomeUnknown | Corrupt):
+                await self._recover(error)
+        finally:
+            chore.done.set()
+
+    def _apply(self, records: list[Record]) -> None:
+        """Take over what was committed. Without a checkpoint, so that head, watchers and answers agree."""
+        if records:
+            self._head = records[-1].revision
+            if self._publish is not None:
+                self._publish(records)
+
+    async def _recover(self, error: StorageError) -> None:
+        """Stop writes, or after an unknown outcome open the environment anew and take over what it shows."""
+        if isinstance(error, Corrupt):
+            self._fail(f"writes have stopped, the log is corrupt: {error}")
+            return
+        self._reopened = trio.Event()
+        try:
+            await self._let_go()
+            await self._runner.run_sync(self._reopen)
+            state, self._kinds = self._env.ask(lambda s: (s.state, s.kinds()))
+            if state.head < self._head:
+                raise Corrupt(f"revision {self._head} was answered, but the head on the disk is {state.head}")
+            self._floor = state.floor
+            while self._head < state.head:
+                scope, after = Scope(b""), self._head
+                batch = self._env.ask(lambda s: s.read(after, scope, COMPACT_RECORDS, 1 << 24, s.state.head))  # noqa: B023 - asked at once
+                self._apply(batch.records)
+        except StorageError as reopening:
+            self._fail(f"writes have stopped: {error}; then: {reopening}")
+        finally:
+            self._reopened.set()
+            self._reopened = None
+
+    def _reopen(self) -> None:
+        self._env.close()
+        try:
+            self._env.open(readonly=False)
+            # What shows may be in the page cache alone, and is about to be published.
+            self._env.sync()
+        except StorageError:
+            self._env.close()
+            self._env.open(readonly=True)
+            raise
+
+    def _fail(self, reason: str) -> None:
+        self._failed = reason
+        self._inbox.refuse(reason)
+        self._inbox.fail(LogClosed, reason)
+
+    # Reading ---------------------------------------------------------------------------------------------------
+
+    async def get(self, key: Key, at: Revision | None = None) -> Stored | None:
+        """Return a key's value now or at a retained revision. Raises Compacted, FutureRevision."""
+        await self._readable()
+        return self._ask(lambda s: s.get(key, at))
+
+    async def scan(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Page:
+        """Return keys under a prefix in byte order. Raises Compacted, FutureRevision."""
+        await self._readable()
+        return self._ask(lambda s: s.scan(prefix, start, limit, at))
+
+    async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:
+        """Count the keys that `scan` would return. Raises Compacted, FutureRevision."""
+        await self._readable()
+        return self._ask(lambda s: s.count(prefix, start, limit, at))
+
+    async def read(self, after: Revision, *, scope: Scope, limit: int, max_bytes: int) -> Batch:
+        """Return the records of a scope after a revision, oldest first. Raises Compacted."""
+        await self._readable()
+        head = None if self._readonly else self._head
+        return self._ask(lambda s: s.read(after, scope, limit, max_bytes, s.state.head if head is None else head))
+
+    async def revision_at(self, time_ms: int) -> Revision:
+        """Return the newest revision committed at or before a time (the floor where none is retained)."""
+        await self._readable()
+        revision = self._ask(lambda s: s.revision_at(time_ms))
+        return revision if self._readonly else min(revision, self._head)
+
+    async def superseded_bytes(self) -> int:
+        """Return about how many bytes compaction up to the head would free."""
+        await self._readable()
+        return self._ask(lambda s: s.state.superseded)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Keep one read transaction open for a long walk (storage.snapshot.walk). Raises LogClosed.
+
+        It pins the pages that it shows, so the file grows while it lasts and writes go on.
+        """
+        if self._closing or self._reopened is not None:
+            raise LogClosed("the log is closing, or being opened anew")
+        txn = self._env.begin()
+        snapshot = Snapshot(txn, self._env.tables)
+        self._snapshots.add(snapshot)
+        try:
+            yield snapshot
+        finally:
+            txn.abort()
+            self._snapshots.discard(snapshot)
+            self._released.set()
+
+    async def _readable(self) -> None:
+        if self._reopened is not None:
+            await self._reopened.wait()
+
+    def _ask(self, question: Callable[[Snapshot], T]) -> T:
+        if self._closed:
+            raise LogClosed("the log is closed")
+        return self._env.ask(question)
+
+    # The end ---------------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Refuse new appends, finish those under way, close. A cancelled close leaves out those that still wait."""
+        if self._closing:
+            await trio.lowlevel.checkpoint()
+            return
+        self._closing = True
+        self._inbox.refuse("the log is closed")
+        self._inbox.ring()
+        try:
+            if self._running:
+                await self._ended.wait()
+        finally:
+            self._abandoned = True
+            self._inbox.ring()
+            with trio.CancelScope(shield=True):
+                if self._running:
+                    await self._ended.wait()
+                self._refuse_all("the log is closed")
+                await self._let_go()
+                self._closed = True
+                await self._runner.run_sync(self._env.close)
+            if self._lock is not None:
+                self._lock.release()
+
+    async def _let_go(self) -> None:
+        """Wait until nobody walks over a snapshot any more: a transaction may not outlive its environment."""
+        for snapshot in self._snapshots:
+            snapshot.doomed = True
+        while self._snapshots:
+            self._released = trio.Event()
+            await self._released.wait()
