@@ -1,0 +1,65 @@
+"""Plays the conformance cases against a server and holds the score against what has been reached.
+
+The answers in goldens/ were recorded from the reference server; `replay.py check` shows each difference.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchd.testing import Server, serve_in_thread
+
+HERE = Path(__file__).parent
+
+PLAY_SECONDS = 240
+"""Bound of the whole play: some watches have timeouts of seconds, the conversion cases wait for conditions."""
+
+FLOORS = {
+    "crud": (1.0, 0.75),
+    "list": (1.0, 0.75),
+    "watch": (1.0, 0.75),
+    "discovery": (1.0, 0.75),
+}
+"""Capability -> the least part of its steps that must agree at the `status` and at the `body` level."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve_in_thread() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def report(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("conformance") / "report.json"
+    command = [sys.executable, str(HERE / "replay.py"), "check", "--server", server.url]
+    command += ["--token", server.token, "--cacert", str(server.ca_file), "--json", str(out)]
+    played = subprocess.run(command, capture_output=True, text=True, timeout=PLAY_SECONDS, check=False)
+    assert played.returncode in {0, 1}, played.stdout[-2000:] + played.stderr[-2000:]
+    print(played.stdout)
+    loaded: dict[str, Any] = json.loads(out.read_text())
+    return loaded
+
+
+def score(report: dict[str, Any], capability: str, level: str) -> tuple[int, int]:
+    steps = [step for case in report["cases"] if case["capability"] == capability for step in case["steps"]]
+    return sum(bool(step[level]) for step in steps), len(steps)
+
+
+def test_every_case_was_played(report):
+    files = {path.stem for path in (HERE / "cases").glob("*.yaml")}
+    assert {case["file"] for case in report["cases"]} == files
+
+
+@pytest.mark.parametrize("capability", sorted(FLOORS))
+def test_score(report, capability):
+    for level, floor in zip(("status", "body"), FLOORS[capability], strict=True):
+        agreed, steps = score(report, capability, level)
+        assert agreed >= floor * steps, f"{capability}: {agreed} of {steps} steps agree at the {level} level"
