@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import cbor2
 
 from conversion.cbor_reader import CborReader
-from conversion.codec import CBOR, CBOR_SEQ, INT64_MAX, INT64_MIN, MAX_DEPTH, Decoded, Object
+from conversion.codec import CBOR, CBOR_SEQ, INT64_MAX, INT64_MIN, MAX_DEPTH, Decoded, Object, bare
 
 FieldPath = tuple[str, ...]
 """The way to a field from an object's root; `EACH` stands for every key of a map or item of a list."""
@@ -49,6 +49,7 @@ class CborCodec:
     media_type = CBOR
     stream_media_type: str | None = CBOR_SEQ
     terminator = b""
+    sized_lists = False
 
     def decode(self, data: bytes) -> Decoded:
         """Read a body: one item, with or without the tag 55799. Raises DecodeError, for a key that stands twice too."""
@@ -72,18 +73,23 @@ class CborCodec:
         """Write one object; CBOR has no form for a person's eyes."""
         return self.encode(value)
 
+    def item(self, value: Any, *, named: bool) -> bytes:
+        """Write one object as an item of a list; its []byte fields are those of its kind, also where that is left out."""
+        return self.encode(value) if named else self.encode(bare(value), binary=binary_fields(value))
+
     def event(self, event_type: str, body: bytes) -> bytes:
         """Frame an encoded object as one item of a watch."""
         return b"%s%s%s\x46object%s" % (_SELF_DESCRIBED, _TYPE_AND_OBJECT, _string(event_type), body)
 
     def list_parts(
-        self, api_version: str, kind: str, metadata: Object, count: int | None = None
+        self, api_version: str, kind: str, metadata: Object, count: int | None = None, size: int | None = None
     ) -> tuple[bytes, bytes, bytes]:
         """Return what stands before, between and after the encoded items of a list.
 
         Of `count` items the array has a definite length, as the reference's; of an unknown number an indefinite one,
         which its decoder accepts. Each item may keep its own tag 55799, which decoders pass over.
         """
+        del size
         head = cbor2.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata}, encoders=_ENCODERS)
         # a3 is the head of that map of three; with items it is a4.
         before = _SELF_DESCRIBED + b"\xa4" + head[1:] + b"\x45items"

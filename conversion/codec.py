@@ -81,6 +81,11 @@ class Decoded(msgspec.Struct, frozen=True):
         return self.notices or tuple(f"duplicate field {quote(path)}" for path in self.duplicates)
 
 
+def bare(value: Object) -> Object:
+    """Return an object without its apiVersion and kind, as items of built-in lists are."""
+    return {key: held for key, held in value.items() if key not in ("apiVersion", "kind")}
+
+
 class Codec(Protocol):
     """One wire format of objects."""
 
@@ -90,6 +95,8 @@ class Codec(Protocol):
     """Of a watch, or None where the format cannot stream."""
     terminator: bytes
     """What may follow the one object of an answer; no part of it (JSON: a line feed, as in the reference)."""
+    sized_lists: bool
+    """Whether a list begins with its length, so that all items must be encoded before its first byte is sent."""
 
     def decode(self, data: bytes) -> Decoded:
         """Read a body. Raises DecodeError."""
@@ -100,13 +107,17 @@ class Codec(Protocol):
     def encode_pretty(self, value: Any) -> bytes:
         """Write one object for a person's eyes; the same as `encode` where the format has no such form."""
 
+    def item(self, value: Any, *, named: bool) -> bytes:
+        """Write one object as an item of a list; where `named` is false without its apiVersion and kind."""
+
     def event(self, event_type: str, body: bytes) -> bytes:
         """Frame an encoded object as one watch event. Raises ValueError where the format cannot stream."""
 
     def list_parts(
-        self, api_version: str, kind: str, metadata: Object, count: int | None = None
+        self, api_version: str, kind: str, metadata: Object, count: int | None = None, size: int | None = None
     ) -> tuple[bytes, bytes, bytes]:
-        """Return what stands before, between and after the encoded items of a list; `count` of them, where known.
+        """Return what stands before, between and after the encoded items of a list.
 
-        Raises ValueError where the format cannot stream (`stream_media_type` is None).
+        `count` of them, `size` bytes together, where known. Raises ValueError where the format cannot stream
+        (`stream_media_type` is None), or must know the size (`sized_lists`) and is not told.
         """

@@ -39,3 +39,16 @@ class ConversionFailed(ConversionError):
     def __init__(self, source: GroupVersionKind, target: GroupVersionKind, why: str) -> None:
         super().__init__(f"conversion from {source} to {target} failed: {why}")
         self.source, self.target, self.why = source, target, why
+
+
+class Unencodable(ConversionError, ValueError):
+    """A value that its field cannot hold in the format asked for; `path` says where it stands."""
+
+    def __init__(self, expected: str, value: object) -> None:
+        super().__init__(expected, value)
+        self.expected, self.value = expected, value
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        """Say which field wants what; the value itself may be secret and is not said."""
+        return f"{'.'.join(self.path) or 'the value'} must be {self.expected}, not {type(self.value).__name__}"

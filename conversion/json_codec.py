@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from conversion.codec import INT64_MAX, INT64_MIN, JSON, MAX_DEPTH, Decoded, DecodeError, Object, quote, text_of
+from conversion.codec import INT64_MAX, INT64_MIN, JSON, MAX_DEPTH, Decoded, DecodeError, Object, bare, quote, text_of
 
 MAX_REPORTED = 100
 """Duplicate fields named for one body: the bound of the reference's strict decoder (sigs.k8s.io/json)."""
@@ -30,6 +30,7 @@ class JsonCodec:
     media_type = JSON
     stream_media_type: str | None = JSON
     terminator = b"\n"
+    sized_lists = False
 
     def decode(self, data: bytes) -> Decoded:
         """Read a body. Raises DecodeError.
@@ -62,16 +63,20 @@ class JsonCodec:
         """Write one object indented by two spaces, without a line feed (the reference's pretty serializer)."""
         return orjson.dumps(value, option=orjson.OPT_INDENT_2)
 
+    def item(self, value: Any, *, named: bool) -> bytes:
+        """Write one object as an item of a list."""
+        return self.encode(value if named else bare(value))
+
     def event(self, event_type: str, body: bytes) -> bytes:
         """Frame an encoded object as one line of a watch."""
         head = _HEADS.get(event_type) or b'{"type":%s,"object":' % orjson.dumps(event_type)
         return b"%s%s}\n" % (head, body)
 
     def list_parts(
-        self, api_version: str, kind: str, metadata: Object, count: int | None = None
+        self, api_version: str, kind: str, metadata: Object, count: int | None = None, size: int | None = None
     ) -> tuple[bytes, bytes, bytes]:
         """Return what stands before, between and after the encoded items of a list; it ends with a line feed."""
-        del count  # JSON has no use for it
+        del count, size  # JSON has no use for them
         head = orjson.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata})
         return head[:-1] + b',"items":[', b",", b"]}\n"
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from conversion.codec import MAX_DEPTH, YAML, Decoded, DecodeError, Object, quote
+from conversion.codec import MAX_DEPTH, YAML, Decoded, DecodeError, Object, bare, quote
 from conversion.yaml_scalar import Scalar, float_text, is_merge, json_value, key_text, plain_text, resolve
 
 MAX_ALIASED = 100_000
@@ -32,6 +32,7 @@ class YamlCodec:
     media_type = YAML
     stream_media_type: str | None = None
     terminator = b""
+    sized_lists = False
 
     def decode(self, data: bytes) -> Decoded:
         """Read one document. Raises DecodeError, for a second document too."""
@@ -57,6 +58,10 @@ class YamlCodec:
         """Write one document; YAML is for a person's eyes already."""
         return self.encode(value)
 
+    def item(self, value: Any, *, named: bool) -> bytes:
+        """Write one object as an item of a list."""
+        return self.encode(value if named else bare(value))
+
     def event(self, event_type: str, body: bytes) -> NoReturn:  # noqa: ARG002 -- the protocol's signature
         """Raise ValueError: a watch is not served as YAML."""
         raise ValueError("YAML does not stream")
@@ -67,6 +72,7 @@ class YamlCodec:
         kind: str,  # noqa: ARG002 -- the same
         metadata: Object,  # noqa: ARG002 -- the same
         count: int | None = None,  # noqa: ARG002 -- the same
+        size: int | None = None,  # noqa: ARG002 -- the same
     ) -> NoReturn:
         """Raise ValueError: the items of a YAML list are indented, so encoded ones cannot be joined."""
         raise ValueError("YAML does not stream")

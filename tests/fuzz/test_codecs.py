@@ -99,7 +99,8 @@ def test_json_as_the_standard_library_has_it(body):
     value, error = outcome(lambda: JsonCodec().decode(body).value)
     try:
         text = body.decode()
-        want = json.loads(text, parse_constant=lambda name: 1 / 0)
+        # Beyond int64 integers are floats here, as in the reference.
+        want = json.loads(text, parse_constant=lambda name: 1 / 0, parse_int=lambda digits: int(digits) if abs(int(digits)) < 2**63 else float(digits))
     except (ValueError, ZeroDivisionError):
         return  # not JSON, or not UTF-8, which is read with replacements
     if error is None and "\\u" not in text:

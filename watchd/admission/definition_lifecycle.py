@@ -31,7 +31,8 @@ class DefinitionLifecycle:
         name = f"{kind.names.plural}.{kind.group}"
         key = self._registry.hub(DEFINITIONS_GROUP, DEFINITIONS).key("", name)
         stored = await self._log.get(key)
-        if stored is None:
+        if stored is None or header_of(stored.header).uid != kind.uid:
+            # The request was let in under a definition that has gone; another one may stand in its place.
             raise not_found(kind.group, kind.names.plural, attributes.name)
         if header_of(stored.header).deleting:
             raise StatusError(Reason.METHOD_NOT_ALLOWED, TERMINATING, group=kind.group, kind=kind.names.plural)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from conversion.errors import ConversionError
 from storage.errors import StorageError
 from watchd.api import negotiate
 from watchd.api.discovery import page_not_found
@@ -21,6 +22,18 @@ from watchd.status import Reason, StatusError
 
 Answer = Callable[[Request], Awaitable[Response]]
 """Answers the paths below one that are no resource's. Raises StatusError."""
+
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ConversionError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a fault in the program shows itself as. What a client's leaving or the end of the server raises is none."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +78,7 @@ class API:
                 response = refusal(request, error)
             except StorageError as error:
                 response = refusal(request, storage_failure(error))
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError):
+            except FAULTS:
                 # A fault of ours: said to the log whole, to the client without what may be secret.
                 logger.exception("a request failed: %s %s", request.method, request.raw_path)
                 response = refusal(request, StatusError(Reason.INTERNAL_ERROR, "Internal error occurred"))
@@ -80,9 +93,11 @@ class API:
         endpoint = self._registry.endpoint(info.group, info.version, info.resource)
         if endpoint is None or info.extra:
             return self._unknown(info)
-        if not _in_scope(endpoint, info):
-            return page_not_found()
-        if not info.verb:
+        # All namespaces of a built-in kind can be read at once, and no more; other paths out of scope are nobody's.
+        across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
+        if not _in_scope(endpoint, info) and not across:
+            return self._unknown(info)
+        if not info.verb or not _in_scope(endpoint, info):
             raise StatusError(
                 Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
             )
@@ -113,7 +128,8 @@ def _in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:
     """Tell whether a path names a namespace exactly where the kind wants one."""
     kind = endpoint.kind
     if not kind.namespaced:
-        return not info.namespace or (info.resource == "namespaces" and not info.group)
+        # A Namespace stands under its own name, and under no other namespace: authorization goes by that.
+        return not info.namespace or (info.resource == "namespaces" and not info.group and info.namespace == info.name)
     return bool(info.namespace) or info.verb in {"list", "watch"}
 
 

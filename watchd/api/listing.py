@@ -26,6 +26,9 @@ PAGE_KEYS = 500
 PAGE_BYTES = 8 << 20
 """Bytes of a page at the most, about; a page that is full comes short, with a continue token."""
 
+ENCODED_ITEMS = 20
+"""Items encoded in one turn, of lists that cannot be sent while they are encoded: about a millisecond of the loop."""
+
 COUNT_KEYS = 20_000
 """Keys counted in one turn, for remainingItemCount: a few milliseconds of the loop."""
 
@@ -90,6 +93,9 @@ async def list_objects(
         await finish_list(core.log, prefix, reading, view)
         encode = view.codec.encode_pretty if pretty else view.codec.encode
         return encode({**_envelope(endpoint, reading), "items": [view.list_object(stored) for stored in reading.items]})
+    if view.codec.sized_lists:
+        await finish_list(core.log, prefix, reading, view)
+        return await _encode_in_turns(endpoint, reading, view)
     if reading.paged or reading.next is None:
         return encode_list(endpoint, reading, view)
     envelope = _envelope(endpoint, reading)
@@ -102,8 +108,26 @@ def encode_list(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
     envelope = _envelope(endpoint, reading)
     if view.codec.stream_media_type is None:
         return view.codec.encode({**envelope, "items": [view.list_object(stored) for stored in reading.items]})
-    parts = view.codec.list_parts(envelope["apiVersion"], envelope["kind"], reading.metadata, len(reading.items))
-    return parts[0] + parts[1].join(map(view.item, reading.items)) + parts[2]
+    return _joined(endpoint, reading, view, [view.item(stored) for stored in reading.items])
+
+
+async def _encode_in_turns(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
+    """Encode a list as `encode_list` does, without holding the loop for long."""
+    items = []
+    for i, stored in enumerate(reading.items, 1):
+        items.append(view.item(stored))
+        if i % ENCODED_ITEMS == 0:
+            await trio.lowlevel.checkpoint()
+    return _joined(endpoint, reading, view, items)
+
+
+def _joined(endpoint: Endpoint, reading: Reading, view: View, items: list[bytes]) -> bytes:
+    """Put a list together from its encoded items."""
+    envelope = _envelope(endpoint, reading)
+    before, between, after = view.codec.list_parts(
+        envelope["apiVersion"], envelope["kind"], reading.metadata, len(items), sum(map(len, items))
+    )
+    return before + between.join(items) + after
 
 
 def _envelope(endpoint: Endpoint, reading: Reading) -> dict[str, Any]:

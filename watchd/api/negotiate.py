@@ -14,6 +14,7 @@ import attrs
 from conversion.cbor_codec import CborCodec
 from conversion.codec import CBOR, JSON, PROTOBUF, YAML, Codec, DecodeError
 from conversion.json_codec import JsonCodec
+from conversion.protobuf_codec import ProtobufCodec
 from conversion.yaml_codec import YamlCodec
 from watchd.api.message import Request
 from watchd.registry.view import Projection
@@ -21,6 +22,9 @@ from watchd.status import Reason, StatusError, bad_request
 
 CODECS: dict[str, Codec] = {JSON: JsonCodec(), YAML: YamlCodec(), CBOR: CborCodec()}
 """By media type, in order of preference: the first one answers `*/*` and reads bodies without a Content-Type."""
+
+TYPED_CODECS: dict[str, Codec] = {**CODECS, PROTOBUF: ProtobufCodec()}
+"""The same for objects that protobuf has messages for: built-in kinds, Status, the options, bare metadata."""
 
 MEDIA_TYPES = f"{JSON}, {YAML}, {PROTOBUF}, {CBOR}"
 """What a 406 and a 415 list. The reference names protobuf for every kind, also where it has none."""
@@ -127,7 +131,12 @@ def _quality(text: str) -> float:
 
 
 def accept(
-    request: Request, *, listing: bool = False, watching: bool = False, transformations: Collection[str] = ()
+    request: Request,
+    *,
+    listing: bool = False,
+    watching: bool = False,
+    transformations: Collection[str] = (),
+    typed: bool = False,
 ) -> Accepted:
     """Choose how a request is answered.
 
@@ -136,6 +145,8 @@ def accept(
         listing: whether the answer is a list.
         watching: whether it is a stream.
         transformations: kinds that this endpoint can turn its answer into. Clauses that ask for another are passed over.
+        typed: whether protobuf has messages for the answer; where it has none, a clause for protobuf is passed over, unless
+            it asks for the metadata alone.
 
     Raises:
         StatusError: 406.
@@ -144,23 +155,34 @@ def accept(
     del listing  # the same codecs write lists; it matters to the transformations
     header = request.headers.get("accept", "")
     choose = _choose if len(header) <= CACHED_ACCEPT_CHARS else _choose.__wrapped__
-    accepted = choose(header, is_pretty(request), watching, frozenset(transformations))
+    accepted = choose(header, is_pretty(request), watching, frozenset(transformations), typed)
     if accepted is None:
         # A format that is known but cannot stream is refused with the list of those that can.
-        known = watching and choose(header, False, False, frozenset(transformations)) is not None
+        known = watching and choose(header, False, False, frozenset(transformations), typed) is not None
         raise not_acceptable(STREAM_MEDIA_TYPES if known else MEDIA_TYPES)
     return accepted
 
 
 @lru_cache(CACHED_ACCEPTS)
-def _choose(header: str, pretty: bool, watching: bool, transformations: frozenset[str]) -> Accepted | None:  # noqa: FBT001  # a cache's key
+def _choose(
+    header: str,
+    pretty: bool,  # noqa: FBT001  # a cache's key
+    watching: bool,  # noqa: FBT001  # the same
+    transformations: frozenset[str],
+    typed: bool,  # noqa: FBT001  # the same
+) -> Accepted | None:
     for clause in parse_accept(header) if header.strip() else [Clause("*", "*", {})]:
-        for media_type, codec in CODECS.items():
-            if clause.takes(media_type):
+        for media_type, codec in TYPED_CODECS.items():
+            if clause.takes(media_type) and (typed or media_type != PROTOBUF or _asks_for_metadata(clause)):
                 found = _accepted(clause, codec, transformations, pretty=pretty, watching=watching)
                 if found is not None:
                     return found
     return None
+
+
+def _asks_for_metadata(clause: Clause) -> bool:
+    """Tell whether a clause asks for a transformation that has a message whatever the kind."""
+    return clause.params.get("as", "").startswith("PartialObjectMetadata")
 
 
 def _accepted(
@@ -211,7 +233,7 @@ def unsupported_media_type(media_types: str = MEDIA_TYPES) -> StatusError:
 def accept_or_json(request: Request) -> Accepted:
     """Choose how an error is answered: as asked for where that can be done, else indented JSON (PROTOCOL.md section 4)."""
     try:
-        return accept(request)
+        return accept(request, typed=True)
     except StatusError:
         return Accepted(CODECS[JSON], JSON, pretty=True)
 
@@ -221,9 +243,13 @@ def media_type_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def content(request: Request) -> Codec:
-    """Return the codec that reads a request's body; a body without Content-Type is JSON. Raises StatusError (415)."""
-    codec = CODECS.get(media_type_of(request.headers.get("content-type", "")) or JSON)
+def content(request: Request, *, typed: bool = False) -> Codec:
+    """Return the codec that reads a request's body; a body without Content-Type is JSON.
+
+    `typed` says whether protobuf has a message for it. Raises StatusError (415).
+    """
+    codecs = TYPED_CODECS if typed else CODECS
+    codec = codecs.get(media_type_of(request.headers.get("content-type", "")) or JSON)
     if codec is None:
         raise unsupported_media_type()
     return codec

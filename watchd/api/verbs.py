@@ -102,7 +102,8 @@ class Verbs:
         info, kind, version = call.info, call.endpoint.kind, call.endpoint.version
         subresource = info.subresource
         if not subresource:
-            if info.verb not in kind.verbs or (info.verb == "create" and info.name):
+            # The reference takes a POST to a custom object's own path for one to its collection.
+            if info.verb not in kind.verbs or (info.verb == "create" and info.name and not kind.custom):
                 raise self._not_supported(call)
             if info.verb in {"update", "patch"} and not info.name:
                 raise bad_request("name must be provided") if kind.custom else self._not_supported(call)
@@ -126,7 +127,7 @@ class Verbs:
     # Reading
 
     async def _get(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request)
+        accepted = _accept(call)
         options = GetOptions.parse(call.request.query)
         await wait_until(self._core, options.minimum())
         stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
@@ -145,7 +146,7 @@ class Verbs:
         )
 
     async def _list(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request, listing=True)
+        accepted = _accept(call, listing=True)
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection)
         body = await list_objects(
@@ -155,7 +156,7 @@ class Verbs:
         return Response(200, self._headers(call, accepted.content_type), sent)
 
     async def _watch(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request, watching=True)
+        accepted = _accept(call, watching=True)
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection)
         plan = plan_watch(
@@ -184,7 +185,7 @@ class Verbs:
     # Writing
 
     async def _create(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request)
+        accepted = _accept(call)
         options = CreateOptions.parse(call.request.query)
         obj = await self._body(call, options)
         caller = self._caller(call, dry_run=options.dry_run)
@@ -192,7 +193,7 @@ class Verbs:
         return self._written(call, 201, accepted, written)
 
     async def _update(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request)
+        accepted = _accept(call)
         options = UpdateOptions.parse(call.request.query)
         obj = await self._body(call, options)
         metadata.check_name(obj["metadata"], call.info.name)
@@ -216,7 +217,7 @@ class Verbs:
         return self._written(call, 201 if written.created else 200, accepted, written)
 
     async def _patch(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request)
+        accepted = _accept(call)
         change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
         options = PatchOptions.parse(call.request.query, apply=False)
         body = await call.request.read_body(MAX_BODY_BYTES)
@@ -261,7 +262,7 @@ class Verbs:
         return obj
 
     async def _delete(self, call: Call) -> Response:
-        accepted = negotiate.accept(call.request)
+        accepted = _accept(call)
         options = await self._delete_options(call)
         deletion = _deletion(options)
         caller = self._caller(call, dry_run=options.dry_run)
@@ -278,7 +279,7 @@ class Verbs:
 
     async def _delete_collection(self, call: Call) -> Response:
         """Delete what a selection holds; the answer lists it as it was (FEATURES row 5)."""
-        accepted = negotiate.accept(call.request, listing=True)
+        accepted = _accept(call, listing=True)
         delete_options = await self._delete_options(call)
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection)
@@ -300,13 +301,13 @@ class Verbs:
         body = await call.request.read_body(MAX_BODY_BYTES)
         if not body:
             return DeleteOptions.parse(call.request.query)
-        codec = negotiate.content(call.request)
+        codec = negotiate.content(call.request, typed=True)
         return DeleteOptions.parse(call.request.query, negotiate.decode(codec, body))
 
     # Both
 
     async def _body(self, call: Call, options: CreateOptions | UpdateOptions) -> Object:
-        codec = negotiate.content(call.request)
+        codec = negotiate.content(call.request, typed=not call.endpoint.kind.custom)
         body = await call.request.read_body(MAX_BODY_BYTES)
         return decode_object(call.endpoint, body, codec, options, call.warnings)
 
@@ -331,6 +332,12 @@ class Verbs:
 
     def _headers(self, call: Call, content_type: str) -> list[tuple[str, str]]:
         return [("content-type", content_type), *warning_headers(call.warnings)]
+
+
+def _accept(call: Call, *, listing: bool = False, watching: bool = False) -> negotiate.Accepted:
+    """Choose how a call is answered. Raises StatusError 406."""
+    typed = not call.endpoint.kind.custom
+    return negotiate.accept(call.request, listing=listing, watching=watching, typed=typed)
 
 
 def warning_headers(texts: Sequence[str]) -> list[tuple[str, str]]:

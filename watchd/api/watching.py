@@ -59,7 +59,8 @@ def wake_tag(endpoint: Endpoint, selection: Selection) -> tuple[str, str] | None
     name = selection.fields.exact(TAG_NAME)
     if name is not None:
         return TAG_NAME, name
-    for field in endpoint.kind.selectable_fields:
+    # A custom kind may gain fields that headers written before do not hold: those objects would wake nobody when they go.
+    for field in () if endpoint.kind.custom else endpoint.kind.selectable_fields:
         value = selection.fields.exact(field)
         if value is not None:
             return field, value

@@ -16,9 +16,9 @@ from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Deletion, Store
-from watchd.registry.value import canonical
+from watchd.registry.value import canonical, header_of
 from watchd.registry.view import load
-from watchd.status import Reason, StatusError
+from watchd.status import Reason, StatusError, not_found
 
 Object = dict[str, Any]
 
@@ -45,6 +45,7 @@ class Definitions:
         self._installed: dict[str, bytes] = {}
         """Name -> what was installed for it, so that nothing is installed twice."""
         self._cleaning: set[str] = set()
+        """uids: a definition that is made again under the same name is another one."""
 
     async def load(self) -> None:
         """Install what was established before the start, so that it is served from the first request on."""
@@ -80,9 +81,10 @@ class Definitions:
         if "deletionTimestamp" in definition["metadata"]:
             if conditions.is_true(definition, conditions.ESTABLISHED):
                 await self._install(definition)
-            if CLEANUP_FINALIZER in definition["metadata"].get("finalizers", ()) and name not in self._cleaning:
-                self._cleaning.add(name)
-                nursery.start_soon(self._clean_up, name)
+            uid = definition["metadata"]["uid"]
+            if CLEANUP_FINALIZER in definition["metadata"].get("finalizers", ()) and uid not in self._cleaning:
+                self._cleaning.add(uid)
+                nursery.start_soon(self._clean_up, name, uid)
             return
         await self._settle(name, nursery)
 
@@ -94,20 +96,22 @@ class Definitions:
 
     async def _settle(self, name: str, nursery: trio.Nursery) -> None:
         """Bring a definition's status and what is installed for it up to date."""
-        definition = self._known[name]
+        definition = self._known.get(name)
+        if definition is None:
+            return
         accepted = names.accept(definition, self._known.values())
         wanted = self._with_status(definition, accepted)
-        if conditions.is_true(wanted, conditions.ESTABLISHED):
-            # Served before it says so: a client that saw Established finds it there.
-            await self._install(wanted)
-        if canonical(wanted) == canonical(definition):
-            return
 
         async def change(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
             return self._with_status(current, names.accept(current, self._known.values()))
 
         try:
+            if conditions.is_true(wanted, conditions.ESTABLISHED):
+                # Served before it says so: a client that saw Established finds it there.
+                await self._install(wanted)
+            if canonical(wanted) == canonical(definition):
+                return
             written = await self._store.update(self._endpoint, "", name, change, subresource="status")
         except (StatusError, StorageError) as error:
             if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
@@ -115,7 +119,13 @@ class Definitions:
             logger.warning("the status of definition %s could not be written: %s", name, error)
             nursery.start_soon(self._later, name, nursery)
             return
+        if name not in self._known:
+            # It went while a later attempt was under way.
+            return
         self._known[name] = written.object
+        if written.object["status"].get("acceptedNames") != definition["status"].get("acceptedNames"):
+            # It may have given up a name that another one waits for.
+            await self._settle_group(definition["spec"]["group"], nursery)
 
     async def _later(self, name: str, nursery: trio.Nursery) -> None:
         await trio.sleep(FAILURE_WAIT_SECONDS)
@@ -142,6 +152,10 @@ class Definitions:
         image = canonical({"metadata": {"uid": uid}, "spec": definition["spec"], "names": accepted})
         if self._installed.get(name) == image:
             return
+        known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
+        if known is not None and not known.custom:
+            logger.warning("definition %s names a built-in resource, which stays what it is", name)
+            return
         await self._store.registry.install(kind_of(definition))
         self._installed[name] = image
 
@@ -152,58 +166,66 @@ class Definitions:
 
     # Deletion
 
-    async def _clean_up(self, name: str) -> None:
+    async def _clean_up(self, name: str, uid: str) -> None:
         """Delete the objects of a definition, then let the definition go."""
         attempt = 0
         try:
-            while not await self._try_to_clean_up(name):
+            while not await self._try_to_clean_up(name, uid):
                 await trio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
         finally:
-            self._cleaning.discard(name)
+            self._cleaning.discard(uid)
 
-    async def _try_to_clean_up(self, name: str) -> bool:
+    async def _try_to_clean_up(self, name: str, uid: str) -> bool:
         """Delete what can be deleted now; tell whether that was the end of the definition."""
         plural, _, group = name.partition(".")
         try:
-            if self._store.registry.kind(group, plural) is None:
-                await self._finish(name, conditions.NEVER_ESTABLISHED)
+            if name not in self._installed:
+                await self._finish(name, uid, conditions.NEVER_ESTABLISHED)
                 return True
-            await self._report(name, conditions.DELETION_IN_PROGRESS)
-            if await self._delete_all(self._store.registry.hub(group, plural)):
+            await self._report(name, uid, conditions.DELETION_IN_PROGRESS)
+            if await self._delete_all(self._store.registry.hub(group, plural), name, uid):
                 return False
-            await self._finish(name, conditions.DELETION_COMPLETED)
+            await self._finish(name, uid, conditions.DELETION_COMPLETED)
         except (StatusError, StorageError) as error:
-            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
+            if isinstance(error, StatusError) and error.reason in {Reason.NOT_FOUND, Reason.CONFLICT}:
+                # It is gone, or another one of the same name stands there.
                 return True
             logger.warning("the objects of definition %s cannot be removed yet: %s", name, error)
             return False
         return True
 
-    async def _delete_all(self, endpoint: Endpoint) -> int:
-        """Delete all objects; return how many are left."""
+    async def _delete_all(self, endpoint: Endpoint, definition: str, uid: str) -> int:
+        """Delete all objects; return how many are left. Raises StatusError 404 once the definition is gone."""
+        found = await self._store.walk(endpoint)
+        # Looked at after the objects: what was found is this definition's, and none of one that was made again meanwhile.
+        current = await self._store.log.get(self._endpoint.key("", definition))
+        if current is None or header_of(current.header).uid != uid:
+            raise not_found(GROUP, PLURAL, definition)
         left = 0
-        for stored in await self._store.walk(endpoint):
+        for stored in found:
             namespace, _, name = path_of(stored.key).rpartition("/")
+            deletion = Deletion(uid=header_of(stored.header).uid, propagation="Background")
             try:
-                written = await self._store.delete(endpoint, namespace, name, Deletion(propagation="Background"))
+                written = await self._store.delete(endpoint, namespace, name, deletion)
             except StatusError as error:
-                if error.reason is not Reason.NOT_FOUND:
+                if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
                     raise
+                left += error.reason is Reason.CONFLICT
             else:
                 left += not written.removed
         return left
 
-    async def _report(self, name: str, condition: conditions.Condition) -> None:
+    async def _report(self, name: str, uid: str, condition: conditions.Condition) -> None:
         async def change(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
             conditions.set_condition(current, condition, self._store.clock)
             return current
 
-        await self._store.update(self._endpoint, "", name, change, subresource="status", validate=False)
+        await self._store.update(self._endpoint, "", name, change, subresource="status", uid=uid, validate=False)
 
-    async def _finish(self, name: str, condition: conditions.Condition) -> None:
-        await self._report(name, condition)
+    async def _finish(self, name: str, uid: str, condition: conditions.Condition) -> None:
+        await self._report(name, uid, condition)
 
         async def change(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
@@ -213,4 +235,4 @@ class Definitions:
                 del current["metadata"]["finalizers"]
             return current
 
-        await self._store.update(self._endpoint, "", name, change, validate=False)
+        await self._store.update(self._endpoint, "", name, change, uid=uid, validate=False)

@@ -62,11 +62,12 @@ class EventExpiry:
             # The time of day may be set back or forth while this sleeps: look again at least each minute.
             await trio.sleep(min(wait_ms / 1000, CLOCK_LOOK_SECONDS))
             return
+        # Taken off first: by the time the append is done another one may stand in front.
+        heapq.heappop(self._due)
         try:
             await self._store.log.append(Write(key, Op.DELETE, expect=revision))
         except Conflict:
-            pass
-        except StorageError:
-            await trio.sleep(FULL_DISK_WAIT_SECONDS)
             return
-        heapq.heappop(self._due)
+        except StorageError:
+            heapq.heappush(self._due, (due, key, revision))
+            await trio.sleep(FULL_DISK_WAIT_SECONDS)

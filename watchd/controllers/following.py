@@ -30,12 +30,13 @@ async def follow(
     scope: Scope,
     handle: Handle,
     *,
+    again: Callable[[], None] = lambda: None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Hand the state and then every change of a scope to `handle`. Started once the state has been handed over.
 
-    Where compaction overtakes it, it begins again with the state: `handle` has to bear seeing an object twice. Returns when
-    the log closes.
+    Where compaction overtakes it, it begins again with the state: `handle` has to bear seeing an object twice, and never hears
+    of deletions in between; `again` is called first. Returns when the log closes.
     """
     started = False
     while True:
@@ -50,8 +51,10 @@ async def follow(
                     for record in batch.records:
                         await handle(record)
         except Compacted:
-            continue
+            again()
         except LogClosed:
+            if not started:
+                task_status.started()
             return
 
 

@@ -7,6 +7,7 @@ owners' uids; bodies are decoded only where something has to be decided.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import trio
@@ -43,6 +44,8 @@ class Garbage:
         """Key -> the uids of its owners, of those keys that have any."""
         self._keys: dict[str, Key] = {}
         """uid -> key, of owners whose deletion waits for what they own."""
+        self._gone: set[str] = set()
+        """uids of owners that were seen to go while they owned something: their kind may be gone before all of that is."""
         self._queue: dict[Key, None] = {}
         """Keys to be looked at, in order, each once."""
         self._queued = trio.Event()
@@ -52,24 +55,30 @@ class Garbage:
         async with trio.open_nursery() as nursery:
             task_status.started()
             # Nothing is decided before the present state has been read: what owns what is not known whole until then.
-            await nursery.start(follow, self._store.log, self._bus, EVERYTHING, self._on_change)
+            await nursery.start(partial(follow, self._store.log, self._bus, EVERYTHING, self._on_change, again=self._again))
             while True:
                 await self._work(nursery)
+
+    def _again(self) -> None:
+        """Forget everything: what went unseen is then found missing when each dependent is looked at anew."""
+        self._owned.clear()
+        self._owners.clear()
+        self._keys.clear()
+        self._gone.clear()
 
     async def _on_change(self, seen: Stored | Record) -> None:
         header = header_of(seen.header)
         key = seen.key
+        before = self._owners.get(key, ())
+        for owner in dict.fromkeys((*before, *header.owners)):
+            # It may have let go of an owner that waits for it.
+            waiting = self._keys.get(owner)
+            if waiting is not None:
+                self._enqueue(waiting)
         if isinstance(seen, Record) and seen.op is Op.DELETE:
-            self._forget(key)
-            self._keys.pop(header.uid, None)
-            for dependent in self._owned.get(header.uid, ()):
-                self._enqueue(dependent)
-            for owner in header.owners:
-                waiting = self._keys.get(owner)
-                if waiting is not None:
-                    self._enqueue(waiting)
+            self._on_delete(key, header.uid)
             return
-        if header.owners != self._owners.get(key, ()):
+        if header.owners != before:
             self._forget(key)
             if header.owners:
                 self._owners[key] = header.owners
@@ -80,12 +89,21 @@ class Garbage:
             self._keys[header.uid] = key
             self._enqueue(key)
 
+    def _on_delete(self, key: Key, uid: str) -> None:
+        self._forget(key)
+        self._keys.pop(uid, None)
+        if uid in self._owned:
+            self._gone.add(uid)
+            for dependent in self._owned[uid]:
+                self._enqueue(dependent)
+
     def _forget(self, key: Key) -> None:
         for owner in self._owners.pop(key, ()):
             owned = self._owned[owner]
             owned.discard(key)
             if not owned:
                 del self._owned[owner]
+                self._gone.discard(owner)
 
     def _enqueue(self, key: Key) -> None:
         self._queue[key] = None
@@ -197,6 +215,8 @@ class Garbage:
 
     async def _owner_state(self, reference: Object, namespace: str) -> str:
         """Tell whether an owner is `there`, `gone`, or `waiting` for what it owns to go."""
+        if reference["uid"] in self._gone:
+            return "gone"
         group = GroupVersion.parse(reference["apiVersion"]).group
         endpoint = self._store.registry.by_kind(group, reference["kind"])
         if endpoint is None or (endpoint.kind.namespaced and not namespace):

@@ -54,8 +54,8 @@ class NamespaceContents:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(follow, log, bus, self._namespaces.scope(), self._on_namespace)
-            nursery.start_soon(follow, log, bus, self._accounts.scope(tag=("metadata.name", SERVICE_ACCOUNT)), self._on_object)
-            nursery.start_soon(follow, log, bus, self._config_maps.scope(tag=("metadata.name", ROOT_CA)), self._on_object)
+            await nursery.start(follow, log, bus, self._accounts.scope(tag=("metadata.name", SERVICE_ACCOUNT)), self._on_object)
+            await nursery.start(follow, log, bus, self._config_maps.scope(tag=("metadata.name", ROOT_CA)), self._on_object)
             task_status.started()
 
     async def _on_namespace(self, seen: Stored | Record) -> None:

@@ -16,7 +16,7 @@ from watchd.registry.registry import Endpoint
 from watchd.registry.store import Deletion, Store
 from watchd.registry.value import header_of
 from watchd.seams import rfc3339
-from watchd.status import Reason, StatusError
+from watchd.status import Reason, StatusError, not_found
 
 Object = dict[str, Any]
 
@@ -34,6 +34,7 @@ class Namespaces:
         self._bus = bus
         self._endpoint = store.registry.hub("", "namespaces")
         self._emptying: set[str] = set()
+        """uids: a namespace that is made again under the same name is another one."""
 
     async def create_initial(self) -> None:
         """Make the namespaces that are there from the first start."""
@@ -49,41 +50,42 @@ class Namespaces:
             async def on_namespace(seen: Stored | Record) -> None:
                 await trio.lowlevel.checkpoint()
                 name = path_of(seen.key)
+                header = header_of(seen.header)
                 gone = isinstance(seen, Record) and seen.op is Op.DELETE
-                if not gone and header_of(seen.header).deleting and name not in self._emptying:
-                    self._emptying.add(name)
-                    nursery.start_soon(self._empty, name)
+                if not gone and header.deleting and header.uid not in self._emptying:
+                    self._emptying.add(header.uid)
+                    nursery.start_soon(self._empty, name, header.uid)
 
             await nursery.start(follow, self._store.log, self._bus, self._endpoint.scope(), on_namespace)
             task_status.started()
 
-    async def _empty(self, name: str) -> None:
+    async def _empty(self, name: str, uid: str) -> None:
         """Delete everything in a namespace, then give up the finalizer that holds it."""
         attempt = 0
         try:
-            while not await self._try_to_empty(name, report=attempt == 0):
+            while not await self._try_to_empty(name, uid, report=attempt == 0):
                 await trio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
         finally:
-            self._emptying.discard(name)
+            self._emptying.discard(uid)
 
-    async def _try_to_empty(self, name: str, *, report: bool) -> bool:
+    async def _try_to_empty(self, name: str, uid: str, *, report: bool) -> bool:
         """Delete what can be deleted now; tell whether that was the end of the namespace."""
         try:
-            remaining = await self._delete_contents(name)
+            remaining = await self._delete_contents(name, uid)
             if not remaining:
-                await self._finalize(name)
+                await self._finalize(name, uid)
                 return True
             if report:
-                await self._report(name, remaining)
+                await self._report(name, uid, remaining)
         except (StatusError, StorageError) as error:
             if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
                 return True
             logger.warning("namespace %s cannot be emptied yet: %s", name, error)
         return False
 
-    async def _delete_contents(self, name: str) -> dict[str, int]:
-        """Delete what is in a namespace; return how many objects are left, by resource."""
+    async def _delete_contents(self, name: str, uid: str) -> dict[str, int]:
+        """Delete what is in a namespace; return how many objects are left, by resource. Raises StatusError 404 once it is gone."""
         remaining: dict[str, int] = {}
         done: set[str] = set()
         for kind in self._store.registry.kinds:
@@ -91,25 +93,36 @@ class Namespaces:
                 continue
             done.add(kind.storage_name)
             endpoint = self._store.registry.hub(kind.group, kind.names.plural)
-            left = await self._delete_all(endpoint, name)
+            left = await self._delete_all(endpoint, name, uid)
             if left:
                 remaining[kind.storage_name] = left
         return remaining
 
-    async def _delete_all(self, endpoint: Endpoint, namespace: str) -> int:
+    async def _delete_all(self, endpoint: Endpoint, namespace: str, uid: str) -> int:
+        found = await self._store.walk(endpoint, namespace)
+        # Looked at after the objects: what was found is this namespace's, and none of one that was made again meanwhile.
+        await self._check_going(namespace, uid)
         left = 0
-        for stored in await self._store.walk(endpoint, namespace):
+        for stored in found:
             name = path_of(stored.key).rpartition("/")[2]
+            deletion = Deletion(uid=header_of(stored.header).uid, propagation="Background")
             try:
-                written = await self._store.delete(endpoint, namespace, name, Deletion(propagation="Background"))
+                written = await self._store.delete(endpoint, namespace, name, deletion)
             except StatusError as error:
-                if error.reason is not Reason.NOT_FOUND:
+                if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
                     raise
+                left += error.reason is Reason.CONFLICT
             else:
                 left += not written.removed
         return left
 
-    async def _report(self, name: str, remaining: dict[str, int]) -> None:
+    async def _check_going(self, name: str, uid: str) -> None:
+        """Raise StatusError 404 unless this very namespace is there, and Terminating."""
+        stored = await self._store.log.get(self._endpoint.key("", name))
+        if stored is None or header_of(stored.header).uid != uid or not header_of(stored.header).deleting:
+            raise not_found("", "namespaces", name)
+
+    async def _report(self, name: str, uid: str, remaining: dict[str, int]) -> None:
         """Say in the namespace's status what it waits for, as the reference's controller does."""
         listed = ", ".join(f"{resource} has {count} resource instances" for resource, count in sorted(remaining.items()))
         condition = {
@@ -127,13 +140,13 @@ class Namespaces:
             status["conditions"] = [*others, condition]
             return current
 
-        await self._store.update(self._endpoint, "", name, change, subresource="status")
+        await self._store.update(self._endpoint, "", name, change, subresource="status", uid=uid)
 
-    async def _finalize(self, name: str) -> None:
+    async def _finalize(self, name: str, uid: str) -> None:
         async def change(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
             finalizers = [f for f in current["spec"].get("finalizers", []) if f != FINALIZER]
             current["spec"] = {**current["spec"], "finalizers": finalizers} if finalizers else {}
             return current
 
-        await self._store.update(self._endpoint, "", name, change, subresource="finalize", validate=False)
+        await self._store.update(self._endpoint, "", name, change, subresource="finalize", uid=uid, validate=False)

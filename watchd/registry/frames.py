@@ -117,18 +117,26 @@ class FrameCache:
         Leaving the selector is DELETED with the old object under the new revision, entering it is ADDED.
         """
         codec = view.codec
-        before = view.wanted_before(record)
         if record.op is Op.DELETE:
-            return codec.event(DELETED, view.body(record)) if before else b""
+            # It shows what was there before.
+            return codec.event(DELETED, view.body(record)) if view.wants(record) else b""
+        before = view.wanted_before(record)
+        if before is None:
+            before = view.wants(await self._before(record))
         if view.wants(record):
             return codec.event(MODIFIED if before else ADDED, view.body(record))
         if not before:
             return b""
+        old = await self._before(record)
+        return codec.event(DELETED, view.body(_restamped(old, record.revision)))
+
+    async def _before(self, record: Record) -> Stored:
+        """Return the predecessor of a change. Raises Compacted where it is gone."""
         # Not at its own revision, which may lie below the floor: the newest at the floor is kept.
         old = await self._log.get(record.key, at=Revision(record.revision - 1))
         if old is None:
             raise Compacted(record.previous, self._log.floor)
-        return codec.event(DELETED, view.body(_restamped(old, record.revision)))
+        return old
 
 
 def initial_frame(view: View, stored: Stored) -> bytes:

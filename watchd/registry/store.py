@@ -28,6 +28,7 @@ from watchd.status import (
     StatusError,
     already_exists,
     conflict,
+    expired,
     go_quote,
     internal,
     invalid,
@@ -461,6 +462,8 @@ def storage_failure(error: storage_errors.StorageError) -> StatusError:
             return StatusError(
                 Reason.INTERNAL_ERROR, f"outcome unknown: the write may or may not have been stored: {error}"
             )
+        case storage_errors.Compacted():
+            return expired(f"the state that was being read has been compacted meanwhile: {error}")
         case storage_errors.LogClosed():
             return StatusError(Reason.SERVICE_UNAVAILABLE, f"the log takes no writes: {error}", retry_after=1)
         case _:

@@ -78,11 +78,14 @@ class View:
         """Tell whether the selector takes an object."""
         return self.selector is None or self.takes(stored.key, header_of(stored.header), stored)
 
-    def wanted_before(self, record: Record) -> bool:
-        """Tell whether the selector took the predecessor of a change, by its header."""
+    def wanted_before(self, record: Record) -> bool | None:
+        """Tell whether the selector took the predecessor of a change, by its header; None where that is of another epoch."""
         if not record.previous_header:
             return False
-        return self.selector is None or self.takes(record.key, header_of(record.previous_header), None)
+        if self.selector is None:
+            return True
+        header = header_of(record.previous_header)
+        return self.takes(record.key, header, None) if header.epoch == self.kind.epoch else None
 
     def takes(self, key: Key, header: Header, stored: Stored | Record | None) -> bool:
         """Decide by a decoded header; `stored` serves to compute the fields anew where its epoch is not current."""
@@ -120,4 +123,4 @@ class View:
             header = header_of(stored.header)
             if header.epoch == self.kind.epoch:
                 return stored.body if self.kind.custom else b"{" + stored.body[1 + header.prefix :]
-        return self.codec.encode(self.list_object(stored))
+        return self.codec.item(self.object(stored), named=self.kind.custom or self.projection is not None)

@@ -1,0 +1,210 @@
+"""Protobuf over HTTP: what typed clients send and are answered, and where only JSON will do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from conversion.codec import PROTOBUF
+from conversion.protobuf_codec import ProtobufCodec
+from conversion.protobuf_types import raw_of
+from conversion.protobuf_wire import fields
+from watchd.crd import definitions
+from watchd.registry.builtin import KINDS
+from watchd.testing import serve_in_thread
+
+CODEC = ProtobufCodec()
+TYPED = {"Accept": f"{PROTOBUF},application/json"}
+ONLY = {"Accept": PROTOBUF}
+SENT = {"Content-Type": PROTOBUF}
+MAPS = "/api/v1/namespaces/default/configmaps"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+THINGS = "/apis/e.com/v1/namespaces/default/things"
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.e.com"},
+    "spec": {
+        "group": "e.com",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def client():
+    with serve_in_thread() as server, httpx.Client(base_url=server.http_url, headers=server.headers, timeout=20) as client:
+        created = client.post(DEFINITIONS, content=CODEC.encode(DEFINITION), headers={**SENT, **ONLY})
+        assert (created.status_code, created.headers["content-type"]) == (201, PROTOBUF)
+        assert CODEC.decode(created.content).value["spec"]["names"]["listKind"] == "ThingList"
+        yield client
+
+
+def config_map(name, **fields):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **fields}
+
+
+def create(client, name, **fields):
+    return client.post(MAPS, json=config_map(name, **fields)).json()
+
+
+def decoded(response, status):
+    assert response.status_code == status, response.content
+    assert response.headers["content-type"] == PROTOBUF
+    return CODEC.decode(response.content).value
+
+
+def test_there_and_back_as_json(client):
+    value = config_map("there", data={"a": "b"}, binaryData={"c": "AP8B"}, immutable=False)
+    created = decoded(client.post(MAPS, content=CODEC.encode(value), headers={**SENT, **TYPED}), 201)
+    shown = client.get(f"{MAPS}/there").json()
+    assert created == shown
+    assert {key: shown[key] for key in ("data", "binaryData", "immutable")} == {key: value[key] for key in ("data", "binaryData", "immutable")}
+    assert decoded(client.get(f"{MAPS}/there", headers=ONLY), 200) == shown
+    shown["data"]["a"] = "c"
+    updated = decoded(client.put(f"{MAPS}/there", content=CODEC.encode(shown), headers={**SENT, **TYPED}), 200)
+    assert updated == client.get(f"{MAPS}/there").json()
+    patched = client.patch(f"{MAPS}/there", json={"data": {"a": "d"}}, headers={"Content-Type": "application/merge-patch+json", **TYPED})
+    assert decoded(patched, 200)["data"] == {"a": "d"}
+
+
+def test_delete_options(client):
+    uid = create(client, "gone")["metadata"]["uid"]
+
+    def delete(uid):
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        return client.request("DELETE", f"{MAPS}/gone", content=CODEC.encode(options), headers={**SENT, **TYPED})
+
+    assert decoded(delete("other"), 409)["reason"] == "Conflict"
+    assert decoded(delete(uid), 200) == {**decoded_success("gone", "configmaps", uid)}
+    # The options have a message whatever they delete, the reference's internal version of them.
+    client.post(THINGS, json={"apiVersion": "e.com/v1", "kind": "Thing", "metadata": {"name": "gone"}})
+    options = CODEC.encode({"apiVersion": "e.com/v1", "kind": "DeleteOptions", "propagationPolicy": "Background"})
+    assert client.request("DELETE", f"{THINGS}/gone", content=options, headers=SENT).status_code == 200
+    assert client.get(f"{THINGS}/gone").status_code == 404
+
+
+def decoded_success(name, kind, uid):
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"name": name, "kind": kind, "uid": uid}}
+
+
+def test_lists(client):
+    for i in range(25):
+        create(client, f"list-{i:02}", data={"n": str(i)})
+    for query in ("", "?limit=10", "?pretty=true"):
+        plain = client.get(MAPS + query.replace("pretty=true", "")).json()
+        listed = decoded(client.get(MAPS + query, headers=TYPED), 200)
+        assert listed["items"] == plain["items"]
+        assert listed["metadata"].keys() == plain["metadata"].keys()
+        assert [item["data"]["n"] for item in listed["items"] if item["metadata"]["name"].startswith("list-0")] == [str(i) for i in range(10)][: len(listed["items"])]
+    assert listed["kind"] == "ConfigMapList"
+    second = decoded(client.get(MAPS, params={"limit": "10", "continue": client.get(f"{MAPS}?limit=10").json()["metadata"]["continue"]}, headers=ONLY), 200)
+    assert len(second["items"]) == 10
+    assert decoded(client.get(f"{MAPS}?labelSelector=none%3Dsuch", headers=ONLY), 200)["items"] == []
+    removed = decoded(client.request("DELETE", f"{MAPS}?labelSelector=none%3Dsuch", headers=ONLY), 200)
+    assert (removed["kind"], removed["items"]) == ("ConfigMapList", [])
+
+
+def test_a_list_of_several_scans(client):
+    for i in range(520):  # more than one scan reads
+        create(client, f"many-{i:03}")
+    listed = decoded(client.get(MAPS, headers=ONLY), 200)
+    assert listed["items"] == client.get(MAPS).json()["items"]
+    assert len(listed["items"]) > 520
+
+
+@contextmanager
+def watching(client, path, headers, **params):
+    with client.stream("GET", path, params={"watch": "1", "timeoutSeconds": "20", **params}, headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"] == f"{PROTOBUF};stream=watch"
+        yield events(response)
+
+
+def events(response):
+    """Cut a stream into events: a length of four bytes, then {type = 1, object = 2 {raw = 1}}."""
+    data = b""
+    for chunk in response.iter_raw():
+        data += chunk
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:4], "big")):
+            event = {number: value for number, _, value in fields(data[4:end], "WatchEvent")}
+            yield event[1].decode(), CODEC.decode(raw_of(event[2])).value
+            data = data[end:]
+    assert data == b""
+
+
+def test_watch(client):
+    before = client.get(f"{MAPS}?limit=1").json()["metadata"]["resourceVersion"]
+    path = {"path": MAPS, "resourceVersion": before, "fieldSelector": "metadata.name=seen", "allowWatchBookmarks": "true"}
+    with watching(client, headers=TYPED, **path) as stream:
+        created = create(client, "seen", data={"a": "b"})
+        assert next(stream) == ("ADDED", created)
+        changed = client.put(f"{MAPS}/seen", json={**created, "data": {}}).json()
+        assert next(stream) == ("MODIFIED", changed)
+        client.request("DELETE", f"{MAPS}/seen")
+        kind, last = next(stream)
+        assert (kind, last["metadata"]["name"]) == ("DELETED", "seen")
+    with watching(client, MAPS, {"Accept": f"{PROTOBUF};stream=watch"}, resourceVersion="", sendInitialEvents="true", resourceVersionMatch="NotOlderThan", allowWatchBookmarks="true", fieldSelector="metadata.name=none") as stream:
+        kind, bookmark = next(stream)
+        assert kind == "BOOKMARK"
+        assert bookmark["kind"] == "ConfigMap"
+        assert bookmark["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_a_watch_of_the_future_ends_with_a_status(client):
+    with watching(client, MAPS, ONLY, resourceVersion="999999999", sendInitialEvents="true", resourceVersionMatch="NotOlderThan", allowWatchBookmarks="true") as stream:
+        kind, status = next(stream)
+        assert (kind, status["kind"], status["code"]) == ("ERROR", "Status", 504)
+
+
+def test_refusals(client):
+    missing = decoded(client.get(f"{MAPS}/missing", headers=TYPED), 404)
+    assert missing == client.get(f"{MAPS}/missing").json()
+    invalid = decoded(client.post(MAPS, content=CODEC.encode(config_map("No!")), headers={**SENT, **TYPED}), 422)
+    assert [cause["field"] for cause in invalid["details"]["causes"]] == ["metadata.name"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{}", "does not appear to be a protobuf message"),
+        (b"k8s\0", "empty body"),
+        (CODEC.encode(config_map("cut"))[:-9], "unexpected EOF"),
+        (CODEC.encode({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}), "Secret in version"),
+        (CODEC.encode({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}), "does not match the expected API version"),
+    ],
+)
+def test_bodies_that_are_none(client, body, says):
+    before = client.get(f"{MAPS}?limit=1").json()["metadata"]["resourceVersion"]
+    refused = decoded(client.post(MAPS, content=body, headers={**SENT, **TYPED}), 400)
+    assert says in refused["message"]
+    assert client.get(f"{MAPS}?limit=1").json()["metadata"]["resourceVersion"] == before
+
+
+def test_custom_kinds_are_json(client):
+    value = {"apiVersion": "e.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "x": 1}
+    created = client.post(THINGS, json=value, headers=TYPED)
+    assert (created.status_code, created.headers["content-type"]) == (201, "application/json")
+    for path in (THINGS, f"{THINGS}/a"):
+        assert client.get(path, headers=TYPED).headers["content-type"] == "application/json"
+        refused = decoded(client.get(path, headers=ONLY), 406)
+        assert refused["message"] == "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor"
+    assert client.get(THINGS, params={"watch": "1"}, headers=ONLY).status_code == 406
+    for method, path in (("POST", THINGS), ("PUT", f"{THINGS}/a")):
+        refused = client.request(method, path, content=CODEC.encode(config_map("a")), headers=SENT)
+        assert (refused.status_code, refused.json()["reason"]) == (415, "UnsupportedMediaType")
+
+
+def test_discovery_is_json(client):
+    for path in ("/api", "/apis", "/api/v1", "/apis/e.com/v1"):
+        assert client.get(path, headers=TYPED).headers["content-type"] == "application/json"
+
+
+def test_every_built_in_kind_has_a_message():
+    kinds = [(kind.api_version(version.name), name) for kind in (*KINDS, definitions.KIND) for version in kind.versions for name in (kind.names.kind, kind.names.list_kind)]
+    assert len(kinds) >= 16
+    assert [kind for kind in kinds if not CODEC.knows(*kind)] == []

@@ -1,0 +1,286 @@
+"""CustomResourceDefinitions at work: names, versions, restarts, and the way out."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from storage.errors import LogFull
+from watchd.crd.definitions import CLEANUP_FINALIZER
+
+THINGS = "things.example.com"
+
+
+def condition(definition, kind):
+    return next((c for c in definition["status"]["conditions"] if c["type"] == kind), {})
+
+
+async def test_definition_is_accepted_established_and_served(cluster, samples):
+    assert not await cluster.exists(samples.things)
+    made = await cluster.define(samples.definition())
+    assert condition(made, "NamesAccepted")["reason"] == "NoConflicts"
+    assert (condition(made, "Established")["status"], condition(made, "Established")["reason"]) == ("True", "InitialNamesAccepted")
+    assert made["status"]["acceptedNames"] == {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"}
+    assert made["status"]["storedVersions"] == ["v1"]
+    assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
+    listed = (await cluster.call("GET", samples.things)).json
+    assert (listed["kind"], listed["metadata"]["continue"], len(listed["items"])) == ("ThingList", "", 1)
+
+
+async def test_names_that_are_taken_are_not_served_until_they_are_free(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    second = await cluster.define(samples.definition("others", names={"plural": "others", "kind": "Thing", "listKind": "OtherList"}))
+    assert condition(second, "NamesAccepted")["reason"] == "KindConflict"
+    assert condition(second, "NamesAccepted")["message"] == '"Thing" is already in use'
+    assert condition(second, "Established")["reason"] == "NotAccepted"
+    others = samples.things.replace("things", "others")
+    assert not await cluster.exists(others)
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await cluster.gone(f"{samples.definitions}/{THINGS}")
+    await cluster.settle()
+    second = await cluster.definition("others.example.com")
+    assert condition(second, "Established")["status"] == "True"
+    assert (await cluster.call("POST", others, samples.thing())).status == 201
+
+
+async def test_name_that_is_given_up_goes_to_who_waits_for_it(cluster, samples):
+    names = {"plural": "things", "kind": "Thing", "shortNames": ["th"]}
+    await cluster.define(samples.definition(names=names))
+    second = await cluster.define(samples.definition("others", "Other", names={"plural": "others", "kind": "Other", "shortNames": ["th"]}))
+    assert condition(second, "NamesAccepted")["reason"] == "ShortNamesConflict"
+    await cluster.patch(f"{samples.definitions}/{THINGS}", {"spec": {"names": {"shortNames": None}}})
+    second = await cluster.definition("others.example.com")
+    assert condition(second, "NamesAccepted")["status"] == "True"
+    assert second["status"]["acceptedNames"]["shortNames"] == ["th"]
+    assert condition(second, "Established")["status"] == "True"
+
+
+async def test_new_version_is_added(cluster, samples):
+    await cluster.define(samples.definition())
+    await cluster.call("POST", samples.things, samples.thing(spec={"x": 1}))
+    v1, v2 = samples.version("v1"), samples.version("v2", storage=False)
+    await cluster.patch(f"{samples.definitions}/{THINGS}", {"spec": {"versions": [v1, v2]}})
+    await cluster.settle()
+    read = (await cluster.call("GET", samples.things.replace("v1", "v2") + "/a")).json
+    assert (read["apiVersion"], read["spec"]) == ("example.com/v2", {"x": 1})
+    written = await cluster.call("POST", samples.things.replace("v1", "v2"), samples.thing("b", api_version="example.com/v2"))
+    assert written.json["apiVersion"] == "example.com/v2"
+    assert (await cluster.call("GET", f"{samples.things}/b")).json["apiVersion"] == "example.com/v1"
+
+
+async def test_version_that_is_not_served_is_not_there(cluster, samples):
+    v1, v2 = samples.version("v1", storage=False), samples.version("v2", served=False)
+    await cluster.define(samples.definition(versions=[v1, v2]))
+    assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
+    assert (await cluster.call("GET", samples.things.replace("v1", "v2"))).status == 404
+    key = cluster.registry.hub("example.com", "things").key("default", "a")
+    assert b'"example.com/v2"' in (await cluster.log.get(key)).body
+
+
+@pytest.mark.parametrize("end", ["namespace", "definition", "owner"])
+async def test_kind_of_which_nothing_is_served_stops_nothing(cluster, samples, autojump_clock, end):
+    await cluster.define(samples.definition())
+    await cluster.namespace("n")
+    things = samples.things.replace("default", "n")
+    owner = (await cluster.call("POST", things, samples.thing())).json
+    reference = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "a", "uid": owner["metadata"]["uid"]}
+    await cluster.patch(f"{samples.definitions}/{THINGS}", {"spec": {"versions": [samples.version(served=False)]}})
+    await cluster.settle()
+    assert not await cluster.exists(f"{things}/a")
+    match end:
+        case "namespace":
+            await cluster.call("DELETE", "/api/v1/namespaces/n")
+            await cluster.gone("/api/v1/namespaces/n")
+            assert await cluster.store.walk(cluster.registry.hub("example.com", "things")) == []
+        case "definition":
+            await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+            await cluster.gone(f"{samples.definitions}/{THINGS}")
+        case _:
+            await cluster.config_map("child", namespace="n", ownerReferences=[reference])
+            await trio.sleep(100)
+            assert await cluster.exists("/api/v1/namespaces/n/configmaps/child")
+    assert (await cluster.store.counts())["configmaps"] > 0
+
+
+async def test_deletion_takes_the_objects_along(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    await cluster.namespace("n")
+    for namespace in ("default", "n"):
+        await cluster.call("POST", samples.things.replace("default", namespace), samples.thing())
+    marked = (await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")).json
+    assert marked["metadata"]["finalizers"] == [CLEANUP_FINALIZER]
+    assert condition(marked, "Terminating")["reason"] == "InstanceDeletionPending"
+    await cluster.gone(f"{samples.definitions}/{THINGS}")
+    await cluster.settle()
+    assert (await cluster.call("GET", samples.things)).status == 404
+    await cluster.define(samples.definition())
+    assert (await cluster.call("GET", samples.things)).json["items"] == []
+
+
+async def test_deletion_waits_for_finalizers_and_creates_nothing_new(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    await cluster.call("POST", samples.things, samples.thing(metadata={"finalizers": ["e.com/x"]}))
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await trio.sleep(60)
+    going = await cluster.definition(THINGS)
+    assert condition(going, "Terminating")["reason"] == "InstanceDeletionInProgress"
+    refused = await cluster.call("POST", samples.things, samples.thing("b"))
+    assert (refused.status, refused.json["reason"]) == (405, "MethodNotAllowed")
+    assert "deletionTimestamp" in (await cluster.call("GET", f"{samples.things}/a")).json["metadata"]
+    assert (await cluster.patch(f"{samples.things}/a", {"metadata": {"finalizers": None}})).status == 200
+    await cluster.gone(f"{samples.definitions}/{THINGS}")
+
+
+async def test_create_that_races_the_deletion_of_its_kind_loses(cluster, samples):
+    await cluster.define(samples.definition())
+    cluster.log.race_once(lambda: cluster.call("DELETE", f"{samples.definitions}/{THINGS}"), only=b"default/a")
+    answer = await cluster.call("POST", samples.things, samples.thing())
+    assert answer.status in (404, 405)
+    await cluster.settle()
+    assert not await cluster.exists(f"{samples.definitions}/{THINGS}")
+    await cluster.define(samples.definition())
+    assert (await cluster.call("GET", samples.things)).json["items"] == []
+
+
+async def test_create_under_a_definition_that_was_made_anew_loses(cluster, samples):
+    await cluster.define(samples.definition())
+    old = cluster.endpoint("things", "example.com")
+
+    async def again():
+        await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+        await cluster.settle()
+        await cluster.define(samples.definition(scope="Cluster"))
+
+    cluster.log.race_once(again, only=b"default/a")
+    answer = await cluster.call("POST", samples.things, samples.thing())
+    assert answer.status == 404
+    assert await cluster.log.get(old.key("default", "a")) is None
+
+
+async def test_definition_that_was_forced_away_and_made_again_keeps_its_objects(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    await cluster.call("POST", samples.things, samples.thing("held", metadata={"finalizers": ["e.com/x"]}))
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await trio.sleep(3)
+    # What people do with a definition that does not go.
+    await cluster.patch(f"{samples.definitions}/{THINGS}", {"metadata": {"finalizers": None}})
+    assert not await cluster.exists(f"{samples.definitions}/{THINGS}")
+    await cluster.settle()
+    await cluster.define(samples.definition())
+    assert (await cluster.call("POST", samples.things, samples.thing("new"))).status == 201
+    await trio.sleep(100)
+    assert await cluster.exists(f"{samples.things}/new")
+    again = await cluster.definition(THINGS)
+    assert condition(again, "Terminating") == {}
+    # And this one can go as well.
+    await cluster.patch(f"{samples.things}/held", {"metadata": {"finalizers": None}})
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await cluster.gone(f"{samples.definitions}/{THINGS}")
+
+
+async def test_full_log_delays_definitions_only(cluster, samples, autojump_clock):
+    cluster.log.fail_with(LogFull("no room"), only=b"others")
+    await cluster.define(samples.definition())
+    await cluster.call("POST", samples.things, samples.thing())
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    cluster.log.fail_with(LogFull("no room"))
+    await trio.sleep(60)
+    assert await cluster.exists(f"{samples.definitions}/{THINGS}")
+    cluster.log.before_append = None
+    await trio.sleep(10)
+    assert not await cluster.exists(f"{samples.definitions}/{THINGS}")
+
+
+async def test_status_that_could_not_be_written_is_written_later(cluster, samples, autojump_clock):
+    answers = []
+
+    async def define():
+        answers.append(await cluster.call("POST", samples.definitions, samples.definition()))
+
+    writes = 0
+
+    async def second_write_fails(write):
+        nonlocal writes
+        await trio.lowlevel.checkpoint()
+        if b"things" in write.key:
+            writes += 1
+            if writes == 2:
+                raise LogFull("no room")
+
+    cluster.log.before_append = second_write_fails
+    await define()
+    assert answers[0].status == 201
+    await trio.sleep(10)
+    assert writes >= 3
+    assert condition(await cluster.definition(THINGS), "Established")["status"] == "True"
+
+
+async def test_kind_that_the_log_cannot_name_now_is_installed_later(cluster, samples, autojump_clock):
+    allot, failing = cluster.log.log.kind, True
+
+    async def kind(name):
+        if failing and name == THINGS:
+            raise LogFull("no room")
+        return await allot(name)
+
+    cluster.log.kind = kind
+    assert (await cluster.call("POST", samples.definitions, samples.definition())).status == 201
+    await trio.sleep(10)
+    assert not await cluster.exists(samples.things)
+    failing = False
+    await trio.sleep(10)
+    assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
+
+
+async def test_definition_of_a_built_in_kind_replaces_nothing(cluster, samples, autojump_clock):
+    lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    await cluster.call("POST", lease, {"metadata": {"name": "l"}})
+    forged = samples.definition("leases", "Lease", "coordination.k8s.io")
+    forged["metadata"]["annotations"] = {"api-approved.kubernetes.io": "https://example.com/approved"}
+    assert (await cluster.call("POST", samples.definitions, forged)).status == 201
+    await cluster.settle()
+    assert not cluster.registry.kind("coordination.k8s.io", "leases").custom
+    name = "leases.coordination.k8s.io"
+    await cluster.call("DELETE", f"{samples.definitions}/{name}")
+    await cluster.gone(f"{samples.definitions}/{name}")
+    assert await cluster.exists(f"{lease}/l")
+    assert not cluster.registry.kind("coordination.k8s.io", "leases").custom
+
+
+async def test_established_kinds_are_served_before_controllers_run(start, samples, autojump_clock):
+    before = await start(controllers=True)
+    await before.define(samples.definition())
+    await before.define(samples.definition("others", "Thing"))
+    await before.call("POST", samples.things, samples.thing())
+    head = before.log.head
+    after = await start(before.log.log.fork())
+    assert (await after.call("GET", f"{samples.things}/a")).status == 200
+    assert (await after.call("POST", samples.things, samples.thing("b"))).status == 201
+    # What was not established is not served.
+    assert (await after.call("GET", samples.things.replace("things", "others"))).status == 404
+    again = await start(before.log.log.fork(), controllers=True)
+    assert again.log.head == head, "a restart writes nothing"
+
+
+async def test_interrupted_deletion_goes_on_after_a_restart(start, samples, autojump_clock):
+    before = await start(controllers=True)
+    await before.define(samples.definition())
+    await before.call("POST", samples.things, samples.thing(metadata={"finalizers": ["e.com/x"]}))
+    await before.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await before.settle()
+    after = await start(before.log.log.fork(), controllers=True)
+    assert await after.exists(f"{samples.things}/a")
+    await after.patch(f"{samples.things}/a", {"metadata": {"finalizers": None}})
+    await trio.sleep(10)
+    assert not await after.exists(f"{samples.definitions}/{THINGS}")
+
+
+async def test_deprecated_version_warns_on_success_and_on_refusal(cluster, samples):
+    old = samples.version("v1", deprecated=True)
+    await cluster.define(samples.definition(versions=[old, samples.version("v2", storage=False)]))
+    said = ['299 - "example.com/v1 Thing is deprecated; use example.com/v2 Thing"']
+    assert (await cluster.call("GET", samples.things)).warnings == said
+    missing = await cluster.call("GET", f"{samples.things}/nope")
+    assert (missing.status, missing.warnings) == (404, said)
+    assert (await cluster.watch(samples.things)).response.headers.count(("warning", said[0])) == 1
+    assert (await cluster.call("GET", samples.things.replace("v1", "v2"))).warnings == []
