@@ -72,7 +72,7 @@ async def begin_list(
         if position.continuation is not None:
             raise expired_continuation(position.continuation) from error
         raise expired(TOO_OLD) from error
-    if endpoint.kind.custom:
+    if endpoint.kind.custom and view.form is None:
         reading.metadata["continue"] = ""
     reading.metadata["resourceVersion"] = str(reading.revision)
     if reading.paged and reading.next is not None:
@@ -92,22 +92,20 @@ async def list_objects(
     if pretty or view.codec.stream_media_type is None:
         await finish_list(core.log, prefix, reading, view)
         encode = view.codec.encode_pretty if pretty else view.codec.encode
-        return encode({**_envelope(endpoint, reading), "items": [view.list_object(stored) for stored in reading.items]})
+        return encode(_object(endpoint, reading, view))
     if view.codec.sized_lists:
         await finish_list(core.log, prefix, reading, view)
         return await _encode_in_turns(endpoint, reading, view)
     if reading.paged or reading.next is None:
         return encode_list(endpoint, reading, view)
-    envelope = _envelope(endpoint, reading)
-    parts = view.codec.list_parts(envelope["apiVersion"], envelope["kind"], reading.metadata)
+    parts = _parts(endpoint, reading, view)
     return ListPlan(core.log, view, prefix, reading.items, reading.next, reading.revision, parts)
 
 
 def encode_list(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
     """Encode a list that has been read whole, in a format that is put together from its items."""
-    envelope = _envelope(endpoint, reading)
     if view.codec.stream_media_type is None:
-        return view.codec.encode({**envelope, "items": [view.list_object(stored) for stored in reading.items]})
+        return view.codec.encode(_object(endpoint, reading, view))
     return _joined(endpoint, reading, view, [view.item(stored) for stored in reading.items])
 
 
@@ -123,14 +121,33 @@ async def _encode_in_turns(endpoint: Endpoint, reading: Reading, view: View) -> 
 
 def _joined(endpoint: Endpoint, reading: Reading, view: View, items: list[bytes]) -> bytes:
     """Put a list together from its encoded items."""
-    envelope = _envelope(endpoint, reading)
-    before, between, after = view.codec.list_parts(
-        envelope["apiVersion"], envelope["kind"], reading.metadata, len(items), sum(map(len, items))
-    )
+    before, between, after = _parts(endpoint, reading, view, len(items), sum(map(len, items)))
     return before + between.join(items) + after
 
 
-def _envelope(endpoint: Endpoint, reading: Reading) -> dict[str, Any]:
+def _object(endpoint: Endpoint, reading: Reading, view: View) -> dict[str, Any]:
+    """Return a list as one object."""
+    field = "items" if view.form is None else view.form.field
+    return {**_envelope(endpoint, reading, view), field: [view.list_object(stored) for stored in reading.items]}
+
+
+def _parts(
+    endpoint: Endpoint, reading: Reading, view: View, count: int | None = None, size: int | None = None
+) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before, between and after the encoded items."""
+    envelope = _envelope(endpoint, reading, view)
+    form = view.form
+    if form is None or form.field == "items":
+        return view.codec.list_parts(envelope["apiVersion"], envelope["kind"], reading.metadata, count, size)
+    # Tables are JSON (or YAML, which is not put together from parts).
+    head = view.codec.encode(envelope)[:-1]
+    return b'%b,"%b":[' % (head, form.field.encode()), b",", b"]}" + view.codec.terminator
+
+
+def _envelope(endpoint: Endpoint, reading: Reading, view: View) -> dict[str, Any]:
+    if view.form is not None:
+        form = view.form
+        return {"kind": form.kind, "apiVersion": form.api_version, "metadata": reading.metadata, **form.extra}
     kind = endpoint.kind
     return {
         "kind": kind.names.list_kind,

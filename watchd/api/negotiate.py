@@ -17,7 +17,6 @@ from conversion.json_codec import JsonCodec
 from conversion.protobuf_codec import ProtobufCodec
 from conversion.yaml_codec import YamlCodec
 from watchd.api.message import Request
-from watchd.registry.view import Projection
 from watchd.status import Reason, StatusError, bad_request
 
 CODECS: dict[str, Codec] = {JSON: JsonCodec(), YAML: YamlCodec(), CBOR: CborCodec()}
@@ -85,8 +84,6 @@ class Accepted:
     pretty: bool = False
     """Whether it is for a person's eyes."""
     transformation: Transformation | None = None
-    projection: Projection | None = None
-    """What `transformation` makes of an object, where it is one object's business."""
 
     def encode(self, value: Any) -> bytes:
         """Write one object as the whole body of an answer."""

@@ -32,6 +32,8 @@ class WatchPlan:
 
     core: WatchCore
     watched: Watched
+    opening: View | None
+    """How the first event is shown where it differs from the others: the first Table alone has its columns."""
     scope: Scope
     after: Revision | None
     """Events behind this revision; None: the present state comes first."""

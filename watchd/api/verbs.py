@@ -27,6 +27,7 @@ from watchd.api.options import (
     UpdateOptions,
 )
 from watchd.api.plans import ListPlan, Streams, WatchCore
+from watchd.api.representation import SERVED, Representation, representation
 from watchd.api.requestinfo import RequestInfo
 from watchd.api.selection import Selection, selectable
 from watchd.api.watching import plan_watch
@@ -136,19 +137,33 @@ class Verbs:
             return self._respond(call, 200, accepted, view.object(stored))
         return self._send(call, 200, accepted, view.body(stored))
 
-    def _view(self, call: Call, accepted: negotiate.Accepted, selection: Selection | None = None) -> View:
+    def _view(
+        self, call: Call, accepted: negotiate.Accepted, selection: Selection | None = None, *, listing: bool = False
+    ) -> View:
+        shown = self._representation(call, accepted, listing=listing)
         return View(
             call.endpoint.kind,
             call.endpoint.version.name,
             accepted.codec,
             selector=selection or None,
-            projection=accepted.projection,
+            projection=None if shown is None else shown.item if listing else shown.one,
+            form=None if shown is None or not listing else shown.form,
+        )
+
+    def _representation(
+        self, call: Call, accepted: negotiate.Accepted, *, listing: bool = False
+    ) -> Representation | None:
+        if accepted.transformation is None:
+            return None
+        include = call.request.param("includeObject")
+        return representation(
+            call.endpoint, accepted.transformation, include=include, listing=listing, clock=self._store.clock
         )
 
     async def _list(self, call: Call) -> Response:
         accepted = _accept(call, listing=True)
         options, selection = self._selected(call)
-        view = self._view(call, accepted, selection)
+        view = self._view(call, accepted, selection, listing=True)
         body = await list_objects(
             self._core, call.endpoint, call.info.namespace, options, view, pretty=accepted.pretty
         )
@@ -158,14 +173,14 @@ class Verbs:
     async def _watch(self, call: Call) -> Response:
         accepted = _accept(call, watching=True)
         options, selection = self._selected(call)
-        view = self._view(call, accepted, selection)
         plan = plan_watch(
             self._core,
             call.endpoint,
             call.info,
             options,
             selection,
-            view,
+            accepted.codec,
+            self._representation(call, accepted),
             entropy=self._entropy,
             metrics=self._metrics,
         )
@@ -282,7 +297,7 @@ class Verbs:
         accepted = _accept(call, listing=True)
         delete_options = await self._delete_options(call)
         options, selection = self._selected(call)
-        view = self._view(call, accepted, selection)
+        view = self._view(call, accepted, selection, listing=True)
         endpoint, namespace = call.endpoint, call.info.namespace
         reading = await begin_list(self._core, endpoint, namespace, options, view)
         await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
@@ -337,7 +352,9 @@ class Verbs:
 def _accept(call: Call, *, listing: bool = False, watching: bool = False) -> negotiate.Accepted:
     """Choose how a call is answered. Raises StatusError 406."""
     typed = not call.endpoint.kind.custom
-    return negotiate.accept(call.request, listing=listing, watching=watching, typed=typed)
+    return negotiate.accept(
+        call.request, listing=listing, watching=watching, transformations=SERVED, typed=typed
+    )
 
 
 def warning_headers(texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from conversion.codec import Codec
 from storage.types import NOTHING, Revision
 from watchd.api.metrics import Metrics
 from watchd.api.options import ListOptions
 from watchd.api.plans import WatchCore, WatchPlan
+from watchd.api.representation import Representation
 from watchd.api.requestinfo import RequestInfo
 from watchd.api.selection import Selection
 from watchd.registry.registry import Endpoint
@@ -25,7 +27,8 @@ def plan_watch(
     info: RequestInfo,
     options: ListOptions,
     selection: Selection,
-    view: View,
+    codec: Codec,
+    shown: Representation | None,
     *,
     entropy: Entropy,
     metrics: Metrics,
@@ -39,10 +42,17 @@ def plan_watch(
         # sendInitialEvents=false without a revision: from now on.
         after = core.bus.head
     timeout = options.timeout_seconds or MIN_TIMEOUT_SECONDS * (1 + entropy.fraction())
-    key = (endpoint.kind, endpoint.version.name, view.codec.media_type, view.projection, selection)
+    version = endpoint.version.name
+    key = (endpoint.kind, version, codec.media_type, () if shown is None else shown.key, selection)
+    projection = None if shown is None else shown.event
+    view = View(endpoint.kind, version, codec, selector=selection or None, projection=projection)
+    opening = None
+    if shown is not None and shown.one is not shown.event:
+        opening = View(endpoint.kind, version, codec, selector=selection or None, projection=shown.one)
     return WatchPlan(
         core=core,
         watched=core.frames.watched(key, view),
+        opening=opening,
         scope=endpoint.scope(info.namespace, selection.name or "", wake_tag(endpoint, selection)),
         after=after,
         minimum=revision,

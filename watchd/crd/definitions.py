@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from watchd.crd import conditions, validation
+from watchd.registry.columns import CREATED_AT, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
@@ -133,5 +134,29 @@ KIND = Kind(
     hub="v1",
     namespaced=False,
     strategy=DefinitionStrategy(),
+    columns=(
+        NAME,
+        Column("Scope", lambda obj, _: obj.get("spec", {}).get("scope", ""), description="Cluster or Namespaced"),
+        Column(
+            "Versions",
+            lambda obj, _: ",".join(version["name"] for version in obj.get("spec", {}).get("versions", ())),
+            description="The versions of the kind",
+        ),
+        CREATED_AT,
+        Column("Group", lambda obj, _: obj.get("spec", {}).get("group", ""), description="The group of the kind", priority=1),
+        Column("Kind", lambda obj, _: obj.get("spec", {}).get("names", {}).get("kind", ""), description="The kind", priority=1),
+        Column(
+            "ShortNames",
+            lambda obj, _: ",".join(obj.get("spec", {}).get("names", {}).get("shortNames") or ()),
+            description="Short names of the resource",
+            priority=1,
+        ),
+        Column(
+            "Established",
+            lambda obj, _: (conditions.find(obj, conditions.ESTABLISHED) or {}).get("status", ""),
+            description="Whether the kind is served",
+            priority=1,
+        ),
+    ),
 )
 """CustomResourceDefinition itself, installed beside the built-in kinds."""

@@ -94,7 +94,7 @@ class FrameCache:
         for record in records:
             frame = frames.get(record.revision)
             if frame is None:
-                frame = await self._make(watched.view, record)
+                frame = await self.make(watched.view, record)
                 self._keep(watched, record.revision, frame)
             if frame:
                 parts.append(frame)
@@ -111,7 +111,7 @@ class FrameCache:
             old.frames.pop(old_revision, None)
             self._bytes -= old_size
 
-    async def _make(self, view: View, record: Record) -> bytes:
+    async def make(self, view: View, record: Record) -> bytes:
         """Encode the event that a change is in this view; empty where it is none.
 
         Leaving the selector is DELETED with the old object under the new revision, entering it is ADDED.
@@ -151,6 +151,8 @@ def bookmark_frame(view: View, revision: Revision, *, initial_events_end: bool =
     if initial_events_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     obj: Object = {"kind": gvk.kind, "apiVersion": str(gvk.group_version), "metadata": metadata}
+    if view.projection is not None:
+        obj = view.projection(obj)
     return view.codec.event(BOOKMARK, view.codec.encode(obj))
 
 

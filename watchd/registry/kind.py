@@ -101,6 +101,9 @@ class Kind:
     stored_fields: tuple[str, ...] = ()
     """Fields that the stored header carries beside the selectable ones: those of the other kind that shares the storage."""
 
+    columns: tuple[Any, ...] = ()
+    """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
+
     def __attrs_post_init__(self) -> None:
         """Name the storage after the group-resource unless told otherwise."""
         if not self.storage_name:

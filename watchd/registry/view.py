@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import attrs
 import orjson
 
 from conversion.codec import JSON, Codec
@@ -20,6 +21,18 @@ Object = dict[str, Any]
 
 Projection = Callable[[Object], Object]
 """What becomes of an object before it is encoded (its metadata alone, a Table row). Must not change its argument."""
+
+
+@attrs.frozen
+class Form:
+    """What a list is that is not a list of the objects themselves."""
+
+    kind: str
+    api_version: str
+    field: str = "items"
+    """What holds the items."""
+    extra: Object = attrs.field(factory=dict)
+    """Further fields of the list."""
 
 
 class Selector(Protocol):
@@ -55,7 +68,7 @@ def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
 class View:
     """One way of seeing a kind. Immutable; watchers that see a kind alike share one (see FrameCache)."""
 
-    __slots__ = ("__weakref__", "codec", "kind", "projection", "selector", "verbatim", "version")
+    __slots__ = ("__weakref__", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
 
     def __init__(
         self,
@@ -65,12 +78,14 @@ class View:
         *,
         selector: Selector | None = None,
         projection: Projection | None = None,
+        form: Form | None = None,
     ) -> None:
         self.kind = kind
         self.version = version
         self.codec = codec
         self.selector = selector
         self.projection = projection
+        self.form = form
         self.verbatim = codec.media_type == JSON and projection is None and kind.is_hub(version)
         """Whether stored bytes can be sent as they are, as long as their epoch is current."""
 

@@ -6,14 +6,17 @@ a bound of bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import trio
 
 from storage.errors import Compacted, LogClosed
-from storage.types import Key, Revision
+from storage.types import Key, Record, Revision, Stored
 from watchd.api.message import Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
+from watchd.registry.view import View
 from watchd.status import expired, too_large_resource_version
 
 BOOKMARK_SECONDS = 60.0
@@ -77,6 +80,7 @@ async def run_watch(plan: WatchPlan, sink: Sink) -> None:
     """
     core, view = plan.core, plan.watched.view
     deadline = trio.current_time() + plan.timeout_seconds
+    sender = _Sender(plan, sink)
     try:
         after = plan.after
         if after is None:
@@ -84,8 +88,8 @@ async def run_watch(plan: WatchPlan, sink: Sink) -> None:
                 status = too_large_resource_version(plan.minimum, core.bus.head)
                 await sink.send_all(error_frame(view, status.to_object()))
                 return
-            after = await _send_state(plan, sink)
-        await _send_events(plan, after, deadline, sink)
+            after = await _send_state(plan, sender)
+        await _send_events(plan, after, deadline, sender)
     except Compacted as error:
         status = expired(f"too old resource version: {error.revision} ({error.floor})")
         await sink.send_all(error_frame(view, status.to_object()))
@@ -94,33 +98,67 @@ async def run_watch(plan: WatchPlan, sink: Sink) -> None:
         return
 
 
-async def _send_state(plan: WatchPlan, sink: Sink) -> Revision:
+class _Sender:
+    """Frames what one watch is told, the first event in the plan's opening view, and sends it."""
+
+    def __init__(self, plan: WatchPlan, sink: Sink) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._opening = plan.opening
+
+    def _next_view(self) -> View:
+        """Return the view of the next event."""
+        opening, self._opening = self._opening, None
+        return self._plan.watched.view if opening is None else opening
+
+    async def state(self, items: Sequence[Stored]) -> None:
+        """Send objects of the present state."""
+        if items:
+            frames = [initial_frame(self._next_view(), stored) for stored in items]
+            await self._send(b"".join(frames), len(frames))
+
+    async def changes(self, records: Sequence[Record]) -> None:
+        """Send what the view shows of some changes, in one piece."""
+        frames = self._plan.core.frames
+        first, events = b"", 0
+        while self._opening is not None and records:
+            first = await frames.make(self._opening, records[0])
+            records = records[1:]
+            if first:
+                self._opening = None
+                events = 1
+        joined = await frames.join(self._plan.watched, records)
+        if events or joined.events:
+            await self._send(first + joined.data, events + joined.events)
+
+    async def bookmark(self, revision: Revision, *, initial_events_end: bool = False) -> None:
+        """Tell how far the stream came."""
+        await self._sink.send_all(bookmark_frame(self._next_view(), revision, initial_events_end=initial_events_end))
+
+    async def _send(self, data: bytes, events: int) -> None:
+        await self._sink.send_all(data)
+        self._plan.events.sent(events, len(data))
+
+
+async def _send_state(plan: WatchPlan, sender: _Sender) -> Revision:
     """Send the present state as ADDED events, of one snapshot, and return its revision."""
     log, view, scope = plan.core.log, plan.watched.view, plan.scope
     page = await log.scan(scope.prefix, limit=PAGE_KEYS)
     revision = page.revision
     with log.hold(revision):
         while True:
-            frames = [
-                initial_frame(view, stored)
-                for stored in page.items
-                if scope.covers(stored.key) and view.wants(stored)
-            ]
-            if frames:
-                data = b"".join(frames)
-                await sink.send_all(data)
-                plan.events.sent(len(frames), len(data))
+            await sender.state([item for item in page.items if scope.covers(item.key) and view.wants(item)])
             if page.next is None:
                 break
             await trio.lowlevel.checkpoint()
             page = await log.scan(scope.prefix, start=page.next, limit=PAGE_KEYS, at=revision)
     if plan.bookmarks:
-        await sink.send_all(bookmark_frame(view, revision, initial_events_end=True))
+        await sender.bookmark(revision, initial_events_end=True)
     return revision
 
 
-async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sink: Sink) -> None:
-    core, watched = plan.core, plan.watched
+async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sender: _Sender) -> None:
+    core = plan.core
     interval = BOOKMARK_SECONDS * (1 + BOOKMARK_SPREAD * (2 * plan.jitter - 1))
     told = after
     with core.bus.cursor(plan.scope, after) as cursor:
@@ -135,16 +173,13 @@ async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sink: 
                 except LogClosed:
                     closing = True
             if batch is not None:
-                joined = await core.frames.join(watched, batch.records)
-                if joined.events:
-                    await sink.send_all(joined.data)
-                    plan.events.sent(joined.events, len(joined.data))
+                await sender.changes(batch.records)
                 if trio.current_time() < min(deadline, next_bookmark):
                     continue
             ending = closing or trio.current_time() >= deadline
             if plan.bookmarks and (ending or cursor.position > told):
                 told = cursor.position
-                await sink.send_all(bookmark_frame(watched.view, told))
+                await sender.bookmark(told)
             if ending:
                 return
             next_bookmark = trio.current_time() + interval

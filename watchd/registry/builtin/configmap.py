@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from watchd.registry import formats
+from watchd.registry.columns import AGE, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
@@ -63,4 +64,13 @@ KIND = Kind(
     versions=(Version("v1", schema=whole("io.k8s.api.core.v1.ConfigMap")),),
     hub="v1",
     strategy=ConfigMapStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Data",
+            lambda obj, _: len(obj.get("data", {})) + len(obj.get("binaryData", {})),
+            description="Data contains the configuration data.",
+        ),
+        AGE,
+    ),
 )

@@ -5,10 +5,12 @@ What is stored is the core shape; `to_core` and `from_core` are the conversions 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from conversion.hub import Spoke
 from watchd.registry import formats
+from watchd.registry.columns import NAME_DESCRIPTION, Cell, Column, age, name_cell
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.metadata import IMMUTABLE
 from watchd.registry.schemas import whole
@@ -207,6 +209,59 @@ def _invalid(field: str, value: Any, text: str) -> FieldError:
     return FieldError(FieldProblem.INVALID, field, value, text)
 
 
+def _last_seen(event: Object) -> Any:
+    series = event.get("series") or {}
+    return series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
+
+
+def _object(event: Object) -> str:
+    involved = event.get("involvedObject", {})
+    kind, name = involved.get("kind", "").lower(), involved.get("name", "")
+    return f"{kind}/{name}" if kind else name
+
+
+def _source(event: Object) -> str:
+    source = event.get("source", {})
+    component = source.get("component") or event.get("reportingComponent", "")
+    host = source.get("host") or event.get("reportingInstance", "")
+    return f"{component}, {host}" if host else component
+
+
+def _count(event: Object) -> int:
+    series = event.get("series") or {}
+    return int(series.get("count") or event.get("count") or 1)
+
+
+def _columns(core: Callable[[Object], Object]) -> tuple[Column, ...]:
+    """Return the columns of Events; `core` brings an object to the core shape."""
+
+    def text(read: Callable[[Object], Any]) -> Cell:
+        return lambda obj, _: read(core(obj))
+
+    return (
+        Column("Last Seen", lambda obj, now_ms: age(_last_seen(core(obj)), now_ms), description="When it was seen last"),
+        Column("Type", text(lambda event: event.get("type", "")), description="Normal or Warning"),
+        Column("Reason", text(lambda event: event.get("reason", "")), description="Why it happened"),
+        Column("Object", text(_object), description="What it is about"),
+        Column(
+            "Subobject",
+            text(lambda event: event.get("involvedObject", {}).get("fieldPath", "")),
+            description="The part of the object",
+            priority=1,
+        ),
+        Column("Source", text(_source), description="Who reported it", priority=1),
+        Column("Message", text(lambda event: event.get("message", "").strip()), description="What happened"),
+        Column(
+            "First Seen",
+            lambda obj, now_ms: age(core(obj).get("firstTimestamp") or core(obj).get("eventTime"), now_ms),
+            description="When it was seen first",
+            priority=1,
+        ),
+        Column("Count", text(_count), description="How often it was seen", priority=1),
+        Column("Name", name_cell, format="name", description=NAME_DESCRIPTION, priority=1),
+    )
+
+
 KIND = Kind(
     group="",
     names=Names("events", "Event", short_names=("ev",)),
@@ -215,6 +270,7 @@ KIND = Kind(
     strategy=EventStrategy(),
     storage_name=STORAGE_NAME,
     stored_fields=ALL_FIELDS,
+    columns=_columns(lambda event: event),
 )
 
 EVENTS_KIND = Kind(
@@ -227,4 +283,5 @@ EVENTS_KIND = Kind(
     stored_fields=ALL_FIELDS,
     stored_as=KIND.hub_gvk,
     spokes={"v1": Spoke(to_core, from_core)},
+    columns=_columns(to_core),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchd.registry.columns import AGE, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
@@ -57,4 +58,9 @@ KIND = Kind(
     versions=(Version("v1", schema=whole("io.k8s.api.coordination.v1.Lease")),),
     hub="v1",
     strategy=LeaseStrategy(),
+    columns=(
+        NAME,
+        Column("Holder", lambda obj, _: obj.get("spec", {}).get("holderIdentity", ""), description="The lease's holder"),
+        AGE,
+    ),
 )

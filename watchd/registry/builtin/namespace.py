@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from watchd.registry import formats
+from watchd.registry.columns import AGE, NAME, Column
 from watchd.registry.kind import ALL_VERBS, Kind, Names, Version
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import NameFormat, Object, Strategy
@@ -116,4 +117,9 @@ KIND = Kind(
     strategy=NamespaceStrategy(),
     verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
     subresources=("finalize",),
+    columns=(
+        NAME,
+        Column("Status", lambda obj, _: obj.get("status", {}).get("phase", ""), description="The status of the namespace"),
+        AGE,
+    ),
 )

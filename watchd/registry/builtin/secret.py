@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from watchd.registry import formats
 from watchd.registry.builtin.configmap import DATA_MAX, immutable_changes
+from watchd.registry.columns import AGE, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.metadata import IMMUTABLE
 from watchd.registry.schemas import whole
@@ -104,4 +105,10 @@ KIND = Kind(
     versions=(Version("v1", schema=whole("io.k8s.api.core.v1.Secret")),),
     hub="v1",
     strategy=SecretStrategy(),
+    columns=(
+        NAME,
+        Column("Type", lambda obj, _: obj.get("type", ""), description="The type of the secret's data"),
+        Column("Data", lambda obj, _: len(obj.get("data", {})), description="The number of data items"),
+        AGE,
+    ),
 )

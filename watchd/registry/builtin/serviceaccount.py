@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchd.registry.columns import AGE, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
@@ -35,4 +36,9 @@ KIND = Kind(
     versions=(Version("v1", schema=whole("io.k8s.api.core.v1.ServiceAccount")),),
     hub="v1",
     strategy=ServiceAccountStrategy(),
+    columns=(
+        NAME,
+        Column("Secrets", lambda obj, _: len(obj.get("secrets", [])), description="The number of secrets"),
+        AGE,
+    ),
 )
