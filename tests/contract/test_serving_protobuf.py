@@ -203,6 +203,37 @@ def test_custom_kinds_are_json(client):
         assert (refused.status_code, refused.json()["reason"]) == (415, "UnsupportedMediaType")
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+@pytest.mark.parametrize("path", [MAPS, THINGS])
+def test_metadata_alone_has_a_message_whatever_the_kind(client, path, version):
+    # As client-go's metadata client asks, for every kind there is.
+    def asking(kind):
+        return ",".join(f"{media_type};as={kind};g=meta.k8s.io;v={version}" for media_type in (PROTOBUF, "application/json"))
+
+    api_version, kind = ("v1", "ConfigMap") if path == MAPS else ("e.com/v1", "Thing")
+    name = f"meta-{version}"
+    client.post(path, json={"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {"only": name}}, "data": {}})
+    metadata = client.get(f"{path}/{name}").json()["metadata"]
+    alone = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
+    assert decoded(client.get(f"{path}/{name}", headers={"Accept": asking("PartialObjectMetadata")}), 200) == {**alone, "metadata": metadata}
+    selected = {"labelSelector": f"only={name}"}
+    listed = decoded(client.get(path, params=selected, headers={"Accept": asking("PartialObjectMetadataList")}), 200)
+    assert (listed["kind"], listed["apiVersion"], listed["items"]) == ("PartialObjectMetadataList", f"meta.k8s.io/{version}", [{"metadata": metadata}])
+    initial = {"resourceVersion": "", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+    with watching(client, path, {"Accept": asking("PartialObjectMetadata")}, **selected, **initial) as stream:
+        assert next(stream) == ("ADDED", {**alone, "metadata": metadata})
+        kind, bookmark = next(stream)
+        assert (kind, bookmark["kind"], bookmark["apiVersion"]) == ("BOOKMARK", "PartialObjectMetadata", f"meta.k8s.io/{version}")
+
+
+@pytest.mark.parametrize("path", [MAPS, THINGS])
+def test_tables_are_json(client, path):
+    table = "as=Table;v=v1;g=meta.k8s.io"
+    assert client.get(path, headers={"Accept": f"{PROTOBUF};{table},application/json;{table}"}).json()["kind"] == "Table"
+    refused = client.get(path, headers={"Accept": f"{PROTOBUF};{table}"})
+    assert (refused.status_code, refused.json()["reason"]) == (406, "NotAcceptable")
+
+
 def test_discovery_is_json(client):
     for path in ("/api", "/apis", "/api/v1", "/apis/e.com/v1"):
         assert client.get(path, headers=TYPED).headers["content-type"] == "application/json"
