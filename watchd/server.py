@@ -48,6 +48,7 @@ from watchd.controllers.event_expiry import EventExpiry
 from watchd.controllers.garbage import Garbage
 from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
+from watchd.controllers.supervision import Controller, Supervisor
 from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
@@ -244,7 +245,7 @@ async def _serve(
         await background.start(log.run)
         parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
         await parts.bus.start()
-        await _start_controllers(background, config, parts, credentials)
+        await _start_controllers(background, config, parts, credentials, health)
         background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
         async with trio.open_nursery() as doors:
             shutdown = trio.Event()
@@ -266,21 +267,29 @@ async def _serve(
         background.cancel_scope.cancel()
 
 
-async def _start_controllers(nursery: trio.Nursery, config: Config, parts: _Parts, credentials: Credentials) -> None:
-    """Start what makes a bare API server livable. Raises StartError."""
+async def _start_controllers(
+    nursery: trio.Nursery, config: Config, parts: _Parts, credentials: Credentials, health: Health
+) -> None:
+    """Start what makes a bare API server livable, each under a supervisor. Raises StartError."""
     store, bus = parts.store, parts.bus
     custom = Definitions(store, bus)
     await custom.load()
-    await nursery.start(custom.run)
     namespaces = Namespaces(store, bus)
     try:
         await namespaces.create_initial()
     except StatusError as error:
         raise StartError(f"the initial namespaces cannot be made: {error}") from error
-    await nursery.start(namespaces.run)
-    await nursery.start(NamespaceContents(store, bus, credentials.ca_certificate).run)
-    await nursery.start(Garbage(store, bus).run)
-    await nursery.start(EventExpiry(store, bus, ttl_seconds=config.event_ttl).run)
+    controllers: dict[str, Controller] = {
+        "definitions": custom,
+        "namespaces": namespaces,
+        "namespace-contents": NamespaceContents(store, bus, credentials.ca_certificate),
+        "garbage": Garbage(store, bus),
+        "event-expiry": EventExpiry(store, bus, ttl_seconds=config.event_ttl),
+    }
+    for name, controller in controllers.items():
+        supervisor = Supervisor(name, controller)
+        health.add(f"controller-{name}", partial(getattr, supervisor, "failure"), [HEALTHZ])
+        await nursery.start(supervisor.run)
 
 
 def _listeners(config: Config, credentials: Credentials) -> list[Listener]:

@@ -183,8 +183,9 @@ class Definitions:
             if name not in self._installed:
                 await self._finish(name, uid, conditions.NEVER_ESTABLISHED)
                 return True
+            endpoint = self._store.registry.hub(group, plural)
             await self._report(name, uid, conditions.DELETION_IN_PROGRESS)
-            if await self._delete_all(self._store.registry.hub(group, plural), name, uid):
+            if await self._delete_all(endpoint, name, uid):
                 return False
             await self._finish(name, uid, conditions.DELETION_COMPLETED)
         except (StatusError, StorageError) as error:

@@ -88,11 +88,11 @@ class Namespaces:
         """Delete what is in a namespace; return how many objects are left, by resource. Raises StatusError 404 once it is gone."""
         remaining: dict[str, int] = {}
         done: set[str] = set()
-        for kind in self._store.registry.kinds:
+        for endpoint in self._store.registry.hubs:
+            kind = endpoint.kind
             if not kind.namespaced or kind.storage_name in done:
                 continue
             done.add(kind.storage_name)
-            endpoint = self._store.registry.hub(kind.group, kind.names.plural)
             left = await self._delete_all(endpoint, name, uid)
             if left:
                 remaining[kind.storage_name] = left

@@ -60,6 +60,11 @@ class Registry:
         """The installed kinds, in the order of their installation."""
         return list(self._kinds.values())
 
+    @property
+    def hubs(self) -> list[Endpoint]:
+        """The installed kinds at their hub versions. A copy: kinds come and go while somebody goes over it."""
+        return list(self._hubs.values())
+
     async def install(self, kind: Kind) -> None:
         """Serve a kind, in place of what was installed under its group and plural before. Raises ValueError for one without its hub."""
         hub = kind.version(kind.hub)

@@ -141,10 +141,10 @@ class Store:
     async def counts(self) -> dict[str, int]:
         """Count the objects of each kind, by its storage name. Walks over all keys, in slices."""
         found: dict[str, int] = {}
-        for kind in self.registry.kinds:
-            if kind.storage_name in found:
+        for endpoint in self.registry.hubs:
+            if endpoint.kind.storage_name in found:
                 continue
-            prefix = self.registry.hub(kind.group, kind.names.plural).prefix()
+            prefix = endpoint.prefix()
             total, start = 0, None
             while True:
                 counted = await self.log.count(prefix, start=start, limit=COUNT_KEYS)
@@ -152,7 +152,7 @@ class Store:
                 await trio.lowlevel.checkpoint()
                 if start is None:
                     break
-            found[kind.storage_name] = total
+            found[endpoint.kind.storage_name] = total
         return found
 
     # Create

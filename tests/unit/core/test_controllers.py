@@ -109,6 +109,22 @@ async def test_namespaces_under_deletion_at_the_start_are_emptied(start, samples
 # What every namespace has
 
 
+async def test_a_kind_that_goes_while_a_namespace_is_emptied_stops_nothing(cluster, samples, autojump_clock, monkeypatch):
+    await cluster.define(samples.definition())
+    await cluster.namespace("n")
+    await cluster.config_map("a", namespace="n")
+    walk = cluster.store.walk
+
+    async def walk_while_it_goes(endpoint, namespace=""):
+        cluster.registry.uninstall("example.com", "things")
+        return await walk(endpoint, namespace)
+
+    monkeypatch.setattr(cluster.store, "walk", walk_while_it_goes)
+    await cluster.call("DELETE", N)
+    await cluster.gone(N)
+    assert (await cluster.call("GET", samples.namespaces)).status == 200
+
+
 async def test_contents_of_a_namespace_come_and_come_again(cluster, samples, autojump_clock):
     await cluster.namespace("n")
     account = await cluster.there(f"{N}/serviceaccounts/default")
