@@ -18,6 +18,7 @@ import orjson
 from conversion.codec import MAX_DEPTH, DecodeError
 from conversion.json_codec import JsonCodec
 from watchd.api.negotiate import media_type_of, unsupported_media_type
+from watchd.api.strategic import Schema, StrategicMergePatch
 from watchd.status import Reason, StatusError, bad_request, go_quote
 
 MAX_OPERATIONS = 10_000
@@ -42,8 +43,8 @@ class PatchType(StrEnum):
     APPLY_CBOR = "application/apply-patch+cbor"
 
 
-SERVED = frozenset({PatchType.JSON, PatchType.MERGE})
-"""What `Change.load` reads: the others need the kind's schema, and the managers of its fields."""
+SERVED = frozenset({PatchType.JSON, PatchType.MERGE, PatchType.STRATEGIC})
+"""What `Change.load` reads: server-side apply needs the managers of an object's fields."""
 
 
 class Document(Protocol):
@@ -68,19 +69,23 @@ class Change:
         """Whether this is server-side apply, which merges by field managers and not by a document."""
         return self.type in (PatchType.APPLY_YAML, PatchType.APPLY_CBOR)
 
-    def load(self, body: bytes) -> Document:
-        """Read a patch. Raises StatusError (400; 413 for too many operations)."""
+    def load(self, body: bytes, schema: Schema) -> Document:
+        """Read a patch; `schema` is the kind's, for merge keys. Raises StatusError (400; 413 for too many operations)."""
         try:
             decoded = _CODEC.decode(body)
         except DecodeError as e:
             raise bad_request(f"error decoding patch: {e}") from e
+        if self.type is PatchType.STRATEGIC:
+            if not isinstance(decoded.value, dict):
+                raise _mismatch(decoded.value, "value of type map[string]interface {}")
+            return StrategicMergePatch(decoded.value, schema, decoded.warnings)
         load = _LOADERS[self.type]
         return load(decoded.value, decoded.warnings)
 
 
 def parse(content_type: str, *, custom: bool) -> Change:
     """Tell what a PATCH brings; `custom` kinds know no strategic merge patch. Raises StatusError (415)."""
-    known = [kind for kind in PatchType if kind in SERVED]
+    known = [kind for kind in PatchType if kind in SERVED and not (custom and kind is PatchType.STRATEGIC)]
     media_type = media_type_of(content_type)
     if media_type not in known:
         listed = [kind for kind in PatchType if not (custom and kind is PatchType.STRATEGIC)]

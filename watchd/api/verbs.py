@@ -236,7 +236,7 @@ class Verbs:
         change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
         options = PatchOptions.parse(call.request.query, apply=False)
         body = await call.request.read_body(MAX_BODY_BYTES)
-        document = change.load(body)
+        document = change.load(body, call.endpoint.version.schema or {})
         caller = self._caller(call, dry_run=options.dry_run)
         said = len(call.warnings)
 

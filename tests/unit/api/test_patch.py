@@ -25,7 +25,7 @@ REJECTED = {
 
 def load(kind, body):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return patch.parse(kind, custom=True).load(data)
+    return patch.parse(kind, custom=True).load(data, {})
 
 
 def apply(operations, obj):

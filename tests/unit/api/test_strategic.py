@@ -1,0 +1,110 @@
+"""Strategic merge patch: answers of apimachinery's own examples, and each directive."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from watchd.api.strategic import StrategicMergePatch
+from watchd.status import StatusError
+
+SCHEMA = {
+    "properties": {
+        "map": {"additionalProperties": {"type": "string"}},
+        "replaced": {"x-kubernetes-patch-strategy": "replace", "properties": {"a": {}, "b": {}}},
+        "atomic": {"type": "array"},
+        "set": {"type": "array", "x-kubernetes-patch-strategy": "merge"},
+        "items": {
+            "type": "array",
+            "x-kubernetes-patch-strategy": "merge",
+            "x-kubernetes-patch-merge-key": "name",
+            "items": {
+                "properties": {
+                    "name": {},
+                    "value": {},
+                    "ports": {
+                        "type": "array",
+                        "x-kubernetes-patch-strategy": "merge",
+                        "x-kubernetes-patch-merge-key": "port",
+                        "items": {},
+                    },
+                }
+            },
+        },
+        "deep": {"$ref": "#/$defs/Deep"},
+    },
+    "$defs": {"Deep": {"properties": {"set": {"x-kubernetes-patch-strategy": "merge"}, "deep": {"$ref": "#/$defs/Deep"}}}},
+}
+
+
+def named(*names: str) -> list[dict[str, str]]:
+    return [{"name": name} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("original", "patch", "result"),
+    [
+        ({"a": 1, "b": 2}, {"a": 3, "b": None, "c": 4, "d": None}, {"a": 3, "c": 4}),
+        ({"map": {"x": "1", "y": "2"}}, {"map": {"x": None, "z": "3"}}, {"map": {"y": "2", "z": "3"}}),
+        ({}, {"map": {"x": None, "y": "1"}}, {"map": {"y": "1"}}),
+        ({"map": {"x": "1"}}, {"map": {"$patch": "replace", "y": "2"}}, {"map": {"y": "2"}}),
+        ({"map": {"x": "1"}}, {"map": {"$patch": "delete"}}, {"map": {}}),
+        ({}, {"map": {"$patch": "delete"}}, {}),
+        ({"replaced": {"a": 1}}, {"replaced": {"b": 2}}, {"replaced": {"b": 2}}),
+        ({"atomic": [1, 2]}, {"atomic": [3]}, {"atomic": [3]}),
+        ({"set": ["a", "b"]}, {"set": ["b", "c"]}, {"set": ["a", "b", "c"]}),
+        ({"set": ["a", "b", "c"]}, {"$deleteFromPrimitiveList/set": ["b"]}, {"set": ["a", "c"]}),
+        ({"set": ["a", "b"]}, {"$setElementOrder/set": ["b", "a"]}, {"set": ["b", "a"]}),
+        ({"set": ["a"]}, {"$setElementOrder/set": ["c", "a"], "set": ["c"]}, {"set": ["c", "a"]}),
+        (
+            {"items": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]},
+            {"items": [{"name": "b", "value": 3}, {"name": "c", "value": 4}]},
+            {"items": [{"name": "a", "value": 1}, {"name": "b", "value": 3}, {"name": "c", "value": 4}]},
+        ),
+        ({"items": named("a", "b")}, {"items": [{"name": "a", "$patch": "delete"}]}, {"items": named("b")}),
+        ({"items": named("a")}, {"items": [{"$patch": "replace"}, {"name": "z"}]}, {"items": named("z")}),
+        ({"items": named("a")}, {"items": [{"name": "b", "$patch": "delete"}]}, {"items": named("a")}),
+        (
+            {"items": named("a", "b", "c")},
+            {"$setElementOrder/items": named("c", "a"), "items": [{"name": "c", "value": 1}]},
+            {"items": [{"name": "b"}, {"name": "c", "value": 1}, {"name": "a"}]},
+        ),
+        (
+            {"items": [{"name": "a", "ports": [{"port": 1, "p": "x"}]}]},
+            {"items": [{"name": "a", "ports": [{"port": 2}, {"port": 1, "p": "y"}]}]},
+            {"items": [{"name": "a", "ports": [{"port": 2}, {"port": 1, "p": "y"}]}]},
+        ),
+        ({"map": {"x": "1", "y": "2"}}, {"map": {"$retainKeys": ["y", "z"], "z": "3"}}, {"map": {"y": "2", "z": "3"}}),
+        ({"deep": {"deep": {"set": [1]}}}, {"deep": {"deep": {"set": [2]}}}, {"deep": {"deep": {"set": [2, 1]}}}),
+        ({"a": {"b": 1}}, {"a": [1]}, {"a": [1]}),
+        ({"a": 1}, {"$patch": "replace", "b": 2}, {"b": 2}),
+        ({"unknown": [1]}, {"unknown": [2]}, {"unknown": [2]}),
+    ],
+)
+def test_merge(original, patch, result):
+    before = copy.deepcopy((original, patch))
+    assert StrategicMergePatch(patch, SCHEMA).apply(original) == result
+    assert (original, patch) == before
+
+
+@pytest.mark.parametrize(
+    ("patch", "code"),
+    [
+        ({"map": {"$patch": "explode"}}, 500),
+        ({"items": [{"value": 1}]}, 500),
+        ({"items": [{"name": "a", "$patch": "explode"}]}, 500),
+        ({"map": {"$retainKeys": "x"}}, 400),
+        ({"map": {"$retainKeys": ["y"], "x": "1"}}, 400),
+        ({"$setElementOrder": []}, 400),
+        ({"$setElementOrder/set": "x"}, 400),
+        ({"$deleteFromPrimitiveList": ["x"]}, 400),
+        ({"$setElementOrder/set": ["a", "b"], "set": ["b", "a"]}, 500),
+        ({"set": [["x"]]}, 500),
+    ],
+)
+def test_refusals(patch, code):
+    original = {"map": {"x": "1"}, "items": named("a"), "set": ["a"]}
+    with pytest.raises(StatusError) as caught:
+        StrategicMergePatch(patch, SCHEMA).apply(original)
+    assert caught.value.code == code

@@ -1,0 +1,281 @@
+"""Strategic merge patch: merge patch that knows merge keys, for built-in kinds (FEATURES row 84).
+
+The rules are those of apimachinery's strategicpatch: `$patch` (replace, delete), `$retainKeys`, `$deleteFromPrimitiveList/F`,
+`$setElementOrder/F`; which lists merge, and by which key, stands in the kind's schema as x-kubernetes-patch-strategy and
+x-kubernetes-patch-merge-key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import attrs
+import orjson
+
+from watchd.status import bad_request, internal
+
+Object = dict[str, Any]
+Schema = Mapping[str, Any]
+
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_FROM = "$deleteFromPrimitiveList"
+ELEMENT_ORDER = "$setElementOrder"
+
+NOTHING: Schema = {}
+"""The schema of what no schema speaks of: maps merge, lists are replaced."""
+
+
+@attrs.frozen
+class StrategicMergePatch:
+    """A strategic merge patch for a kind with a schema."""
+
+    patch: Object
+    schema: Schema
+    """Of the whole object, OpenAPI v3; `$ref` only to its own `$defs`."""
+    warnings: tuple[str, ...] = ()
+
+    def apply(self, obj: Object) -> Object:
+        """Return the patched object; the argument is unchanged. Raises StatusError 400, or 500 for a directive that cannot be."""
+        merger = _Merger(self.schema.get("$defs", NOTHING))
+        return merger.merge_map(_copy(obj), _copy(self.patch), self.schema)
+
+
+def _copy(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value))
+
+
+def _refuse(what: str) -> NoReturn:
+    """400 for a directive of the wrong form."""
+    raise bad_request(what)
+
+
+class _Merger:
+    """One application. Changes what it is given."""
+
+    def __init__(self, defs: Schema) -> None:
+        self._defs = defs
+
+    def _field(self, schema: Schema, name: str) -> Schema:
+        """Return the schema of a field, with what it refers to."""
+        properties = schema.get("properties") or NOTHING
+        found: Any = properties.get(name)
+        if found is None:
+            found = schema.get("additionalProperties")
+        if not isinstance(found, Mapping):
+            return NOTHING
+        return self._resolved(found)
+
+    def _resolved(self, schema: Schema) -> Schema:
+        ref = schema.get("$ref")
+        if ref is None:
+            return schema
+        return {**self._defs.get(ref.rpartition("/")[2], NOTHING), **{k: v for k, v in schema.items() if k != "$ref"}}
+
+    def merge_map(self, original: Object, patch: Object, schema: Schema) -> Object:
+        """Merge a patch into an object."""
+        if DIRECTIVE in patch:
+            return _directed(patch)
+        _retain(original, patch)
+        self._order_lists(original, patch, schema)
+        for key, value in patch.items():
+            name, deletes = _deletion(key)
+            if value is None:
+                original.pop(name, None)
+                continue
+            current = original.get(name)
+            if name not in original or type(current) is not type(value):
+                if not deletes:
+                    _put(original, name, value)
+            elif isinstance(value, dict):
+                field = self._field(schema, name)
+                replaces = "replace" in _strategies(field)
+                original[name] = value if replaces else self.merge_map(original[name], value, field)
+            elif isinstance(value, list):
+                original[name] = self._merge_list(original[name], value, self._field(schema, name), deletes=deletes)
+            else:
+                original[name] = value
+        return original
+
+    def _merge_list(self, original: list[Any], patch: list[Any], field: Schema, *, deletes: bool = False) -> list[Any]:
+        if "merge" not in _strategies(field) and not deletes:
+            return patch
+        if not original and not patch:
+            return original
+        key = field.get("x-kubernetes-patch-merge-key", "")
+        if not all(isinstance(item, dict) for item in (*original, *patch)):
+            if deletes:
+                return [item for item in original if item not in patch]
+            merged = list(dict.fromkeys(_key(item, "") for item in (*original, *patch)))
+            mine, others = [i for i in merged if i in patch], [i for i in merged if i not in patch]
+            return _interleave(mine, others, patch, original, "")
+        if not key:
+            raise internal("cannot merge lists without merge key")
+        original, rest = _special(original, patch, key)
+        merged = self._merge_items(original, rest, key, self._resolved(field.get("items") or NOTHING))
+        wanted = {_key(item, key) for item in rest}
+        mine = [item for item in merged if _key(item, key) in wanted]
+        others = [item for item in merged if _key(item, key) not in wanted]
+        return _interleave(mine, others, rest, original, key)
+
+    def _merge_items(self, original: list[Any], patch: list[Any], key: str, schema: Schema) -> list[Any]:
+        merged = list(original)
+        places = {_key(item, key): place for place, item in reversed(list(enumerate(merged)))}
+        for item in patch:
+            name = _key(item, key)
+            if name in places:
+                merged[places[name]] = self.merge_map(merged[places[name]], item, schema)
+            else:
+                places[name] = len(merged)
+                merged.append(item)
+        return merged
+
+    def _order_lists(self, original: Object, patch: Object, schema: Schema) -> None:
+        """Merge the lists that come with an order of their elements, and put them into it."""
+        for directive in [key for key in patch if key.startswith(f"{ELEMENT_ORDER}")]:
+            order = patch.pop(directive)
+            prefix, _, name = directive.partition("/")
+            if prefix != ELEMENT_ORDER or not name or not isinstance(order, list):
+                _refuse("invalid patch format of setElementOrder list")
+            here, there = original.get(name), patch.get(name)
+            if here is None and there is None:
+                continue
+            if not isinstance(here, list | None) or not isinstance(there, list | None):
+                _refuse("invalid patch format of setElementOrder list")
+            field = self._field(schema, name)
+            key = field.get("x-kubernetes-patch-merge-key", "")
+            _check_order(there or [], order, key)
+            if there is None:
+                merged = here or []
+            elif here is None:
+                merged = _without_directives(there) or []
+            else:
+                merged = self._merge_list(list(here), there, field)
+            wanted = {_key(item, key) for item in order}
+            mine = [item for item in merged if _key(item, key) in wanted]
+            others = [item for item in merged if _key(item, key) not in wanted]
+            original[name] = _interleave(mine, others, order, here or [], key)
+            patch.pop(name, None)
+
+
+def _strategies(field: Schema) -> Sequence[str]:
+    return str(field.get("x-kubernetes-patch-strategy", "")).split(",")
+
+
+def _directed(patch: Object) -> Object:
+    directive = patch.pop(DIRECTIVE)
+    if directive == "replace":
+        return patch
+    if directive == "delete":
+        return {}
+    raise internal(f"unknown patch type: {directive} in map: {patch}")
+
+
+def _retain(original: Object, patch: Object) -> None:
+    """Drop what `$retainKeys` does not name."""
+    if RETAIN_KEYS not in patch:
+        return
+    retained = patch.pop(RETAIN_KEYS)
+    if not isinstance(retained, list):
+        _refuse("invalid patch format of retainKeys")
+    for name, value in patch.items():
+        if value is not None and not name.startswith((DELETE_FROM, ELEMENT_ORDER)) and name not in retained:
+            _refuse("invalid patch format of retainKeys")
+    for name in [name for name in original if name not in retained]:
+        del original[name]
+
+
+def _deletion(key: str) -> tuple[str, bool]:
+    """Return the field that a key of a patch is about, and whether it names elements to delete."""
+    if not key.startswith(DELETE_FROM):
+        return key, False
+    prefix, _, name = key.partition("/")
+    if prefix != DELETE_FROM or not name:
+        _refuse("invalid patch format of primitive list")
+    return name, True
+
+
+def _put(original: Object, name: str, value: Any) -> None:
+    """Take over a value that there is nothing to merge with."""
+    kept = _without_directives(_without_nulls(value))
+    if kept is None:
+        original.pop(name, None)
+    else:
+        original[name] = kept
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _without_directives(value: Any) -> Any:
+    """Return a value without the maps that are directives; None where it is one itself."""
+    if isinstance(value, dict):
+        if DIRECTIVE in value:
+            return None
+        kept = {key: _without_directives(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None}
+    if isinstance(value, list):
+        return [kept for item in value if (kept := _without_directives(item)) is not None]
+    return value
+
+
+def _key(item: Any, key: str) -> Any:
+    """Return what an element is known by. Raises StatusError 500 for one without its key, as the reference answers."""
+    found = item.get(key) if key and isinstance(item, dict) else item
+    if found is None or isinstance(found, dict | list):
+        raise internal(f"map: {item} does not contain declared merge key: {key}")
+    return found
+
+
+def _special(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
+    """Carry out the elements that are directives; return what is left of both lists."""
+    rest: list[Any] = []
+    replaces = False
+    for item in patch:
+        match item.get(DIRECTIVE):
+            case None:
+                rest.append(item)
+            case "delete":
+                gone = _key(item, key)
+                original = [other for other in original if _key(other, key) != gone]
+            case "replace":
+                replaces = True
+            case other:
+                raise internal(f"unknown patch type: {other} in map: {item}")
+    return (rest, []) if replaces else (original, rest)
+
+
+def _check_order(patch: list[Any], order: list[Any], key: str) -> None:
+    """Refuse a list whose elements stand in another order than the one that comes with it."""
+    if not patch or not order:
+        return
+    names = [_key(item, key) for item in patch if not (isinstance(item, dict) and DIRECTIVE in item)]
+    wanted = iter([_key(item, key) for item in order])
+    if not all(name in wanted for name in names):
+        raise internal(f"The order in patch list:\n{patch}\n doesn't match {ELEMENT_ORDER} list:\n{order}\n")
+
+
+def _interleave(mine: list[Any], others: list[Any], order: list[Any], server: list[Any], key: str) -> list[Any]:
+    """Put a list together from the patch's elements, in its order, and the server's, in theirs.
+
+    A server's element comes first where both it and the patch's next were there before and it stood in front.
+    """
+    ranks = {_key(item, key): rank for rank, item in reversed(list(enumerate(order)))}
+    places = {_key(item, key): place for place, item in reversed(list(enumerate(server)))}
+    left = sorted(others, key=lambda item: places.get(_key(item, key), len(places)))
+    right = sorted(mine, key=lambda item: ranks.get(_key(item, key), len(ranks)))
+    merged: list[Any] = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        before, after = places.get(_key(left[i], key)), places.get(_key(right[j], key))
+        if before is not None and after is not None and before < after:
+            merged.append(left[i])
+            i += 1
+        else:
+            merged.append(right[j])
+            j += 1
+    return merged + right[j:] + left[i:]
