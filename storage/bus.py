@@ -130,6 +130,11 @@ class WatchBus:
         return self._head
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed: the server is shutting down."""
+        return self._closed
+
+    @property
     def floor(self) -> Revision:
         """The log's floor."""
         return self._log.floor

@@ -55,6 +55,9 @@ Object = dict[str, Any]
 PATCH_ATTEMPTS = 5
 """Lost races after which a patch gives up, as the reference does."""
 
+SHUTTING_DOWN = "The apiserver is shutting down, please try again later."
+"""What the reference answers while it shuts down: clients ask again, for the same revision."""
+
 ACTIONS = {"deletecollection": "delete", "update": "update"}
 
 
@@ -171,6 +174,9 @@ class Verbs:
         return Response(200, self._headers(call, accepted.content_type), sent)
 
     async def _watch(self, call: Call) -> Response:
+        if self._core.bus.closed:
+            # A watch that ended at once would make informers list everything again.
+            raise StatusError(Reason.TOO_MANY_REQUESTS, SHUTTING_DOWN, retry_after=1)
         accepted = _accept(call, watching=True)
         options, selection = self._selected(call)
         plan = plan_watch(

@@ -11,7 +11,8 @@ What is wrong with it (measured, DESIGN section 6) and what stands here instead:
 5. DATA for a request that is answered already is a KeyError: `Http2` drops it;
 6. an answer counts as sent before its END_STREAM is: a shutdown that begins then cuts it off; `Http2` waits for it;
 7. `Upgrade: h2c` is an old way into all of the above, also under TLS: `Http1` does not take it up, as RFC 9113
-   section 3.1 lets a server do, and answers in HTTP/1.1. Cleartext HTTP/2 with prior knowledge stays.
+   section 3.1 lets a server do, and answers in HTTP/1.1. Cleartext HTTP/2 with prior knowledge stays;
+8. an HTTP/1.1 status line has no reason phrase: `Http1` writes the standard one, as the reference does.
 
 `apply` puts these classes where Hypercorn looks its own up.
 """
@@ -19,6 +20,7 @@ What is wrong with it (measured, DESIGN section 6) and what stands here instead:
 from __future__ import annotations
 
 import contextlib
+import http
 import importlib.metadata
 from types import ModuleType
 
@@ -155,12 +157,25 @@ class Http2(H2Protocol):
         await self._flush()
 
 
+PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+"""The reason phrase of each status."""
+
+
 class Http1(H11Protocol):
     """An HTTP/1.1 connection."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.method == b"PRI":
             await super()._check_protocol(event)
+
+    async def _send_h11_event(
+        self, event: h11.Data | h11.EndOfMessage | h11.InformationalResponse | h11.Response
+    ) -> None:
+        if type(event) is h11.Response:
+            # Some clients take the reason phrase for the reason of a failure.
+            phrase = PHRASES.get(event.status_code, b"")
+            event = h11.Response(status_code=event.status_code, headers=event.headers, reason=phrase)
+        await super()._send_h11_event(event)
 
 
 _REPLACED: tuple[tuple[ModuleType, str, type], ...] = (

@@ -161,7 +161,13 @@ async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sender
     core = plan.core
     interval = BOOKMARK_SECONDS * (1 + BOOKMARK_SPREAD * (2 * plan.jitter - 1))
     told = after
-    with core.bus.cursor(plan.scope, after) as cursor:
+    try:
+        cursor = core.bus.cursor(plan.scope, after)
+    except LogClosed:
+        if plan.bookmarks:
+            await sender.bookmark(after)
+        return
+    with cursor:
         next_bookmark = trio.current_time() + interval
         while True:
             batch = None

@@ -62,6 +62,18 @@ async def closes(stream):
     return got
 
 
+@pytest.mark.parametrize(("status", "line"), [(200, b"HTTP/1.1 200 OK\r\n"), (409, b"HTTP/1.1 409 Conflict\r\n")])
+async def test_status_lines_have_their_reason_phrase(open_door, status, line):
+    async def handle(_request):
+        return Response(status, JSON, b"{}")
+
+    async with open_door(handle) as door:
+        stream = await door.connect(tls=False)
+        await stream.send_all(GET % b"x")
+        assert (await stream.receive_some()).startswith(line)
+        await trio.aclose_forcefully(stream)
+
+
 @both_ways
 async def test_a_watch_is_sent_at_once_and_ended_as_soon_as_its_client_leaves(open_door, until, tls):
     api = Api()

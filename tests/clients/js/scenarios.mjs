@@ -1,0 +1,130 @@
+// Scenarios of the JavaScript client, run by tests/clients/test_js.py: node scenarios.mjs NAME NAMESPACE [PLURAL.GROUP].
+// KUBECONFIG names the server. A scenario that needs the server restarted prints "@@restart" and waits for a line.
+
+import assert from 'node:assert/strict';
+import { createInterface } from 'node:readline';
+import * as k8s from '@kubernetes/client-node';
+
+const PATIENCE_MS = 20_000;
+const config = new k8s.KubeConfig();
+config.loadFromFile(process.env.KUBECONFIG);
+const core = config.makeApiClient(k8s.CoreV1Api);
+const [scenario, namespace, custom] = process.argv.slice(2);
+const path = `/api/v1/namespaces/${namespace}/configmaps`;
+const stdin = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+const configMap = (name, data, labels = { mine: 'yes' }) => ({ metadata: { name, labels }, data });
+
+async function restart() {
+  console.log('@@restart');
+  await stdin.next();
+}
+
+// A queue of what happened, in order, each entry awaited with a deadline.
+class Story {
+  entries = [];
+  waiting = [];
+  tell(entry) {
+    const next = this.waiting.shift();
+    if (next) next(entry);
+    else this.entries.push(entry);
+  }
+  async expect(...wanted) {
+    for (const entry of wanted) assert.deepEqual(await this.next(), entry);
+  }
+  next() {
+    if (this.entries.length) return Promise.resolve(this.entries.shift());
+    return new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => reject(new Error(`nothing happened for ${PATIENCE_MS} ms`)), PATIENCE_MS);
+      this.waiting.push((entry) => {
+        clearTimeout(deadline);
+        resolve(entry);
+      });
+    });
+  }
+}
+
+async function patch(name, body) {
+  const options = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.MergePatch);
+  return core.patchNamespacedConfigMap({ name, namespace, body }, options);
+}
+
+const scenarios = {
+  async objects() {
+    const made = await core.createNamespacedConfigMap({ namespace, body: configMap('one', { k: '1' }) });
+    assert.ok(made.metadata.creationTimestamp instanceof Date);
+    await assert.rejects(core.createNamespacedConfigMap({ namespace, body: configMap('one', {}) }), { code: 409 });
+    assert.deepEqual((await patch('one', { data: { k: null, l: '2' } })).data, { l: '2' });
+    await assert.rejects(core.replaceNamespacedConfigMap({ name: 'one', namespace, body: made }), { code: 409 });
+    for (let i = 0; i < 5; i++) await core.createNamespacedConfigMap({ namespace, body: configMap(`c${i}`, {}) });
+    const names = [];
+    let _continue;
+    do {
+      const page = await core.listNamespacedConfigMap({ namespace, labelSelector: 'mine=yes', limit: 2, _continue });
+      names.push(...page.items.map((item) => item.metadata.name));
+      _continue = page.metadata._continue;
+    } while (_continue);
+    assert.deepEqual(names, ['c0', 'c1', 'c2', 'c3', 'c4', 'one']);
+    await core.deleteNamespacedConfigMap({ name: 'one', namespace });
+    await assert.rejects(core.readNamespacedConfigMap({ name: 'one', namespace }), { code: 404 });
+  },
+
+  async watch() {
+    const begin = (await core.listNamespacedConfigMap({ namespace })).metadata.resourceVersion;
+    const story = new Story();
+    const query = { resourceVersion: begin, labelSelector: 'mine' };
+    const tell = (type, object) => story.tell([type, object.metadata.name, object.data.k]);
+    const request = await new k8s.Watch(config).watch(path, query, tell, () => {});
+    await core.createNamespacedConfigMap({ namespace, body: configMap('one', { k: '1' }) });
+    await core.createNamespacedConfigMap({ namespace, body: configMap('other', { k: '1' }, {}) });
+    await patch('one', { data: { k: '2' } });
+    await core.deleteNamespacedConfigMap({ name: 'one', namespace });
+    await story.expect(['ADDED', 'one', '1'], ['MODIFIED', 'one', '2'], ['DELETED', 'one', '2']);
+    request.abort();
+  },
+
+  // The informer ends with an error when its connection breaks; started again it goes on from where it was.
+  async informer() {
+    const story = new Story();
+    let lists = 0;
+    const list = () => {
+      lists += 1;
+      return core.listNamespacedConfigMap({ namespace, labelSelector: 'mine' });
+    };
+    const informer = k8s.makeInformer(config, path, list, 'mine');
+    for (const verb of ['add', 'update', 'delete']) informer.on(verb, (o) => story.tell([verb, o.metadata.name]));
+    informer.on('error', () => setTimeout(() => informer.start(), 50));
+    await core.createNamespacedConfigMap({ namespace, body: configMap('one', { k: '1' }) });
+    await informer.start();
+    await story.expect(['add', 'one']);
+    await patch('one', { data: { k: '2' } });
+    await story.expect(['update', 'one']);
+    await restart();
+    await core.createNamespacedConfigMap({ namespace, body: configMap('two', { k: '1' }) });
+    await patch('one', { metadata: { labels: { mine: null } } });
+    await story.expect(['add', 'two'], ['delete', 'one']);
+    assert.deepEqual(informer.list(namespace).map((o) => o.metadata.name), ['two']);
+    assert.equal(lists, 1, 'the restart cost no new list');
+    await informer.stop();
+  },
+
+  async custom() {
+    const [plural, ...rest] = custom.split('.');
+    const place = { group: rest.join('.'), version: 'v1', namespace, plural };
+    const objects = config.makeApiClient(k8s.CustomObjectsApi);
+    const body = { apiVersion: `${place.group}/v1`, kind: 'Widget', metadata: { name: 'one' }, spec: { size: 1 } };
+    const made = await objects.createNamespacedCustomObject({ ...place, body });
+    assert.deepEqual(made.spec, { size: 1 });
+    const generic = k8s.KubernetesObjectApi.makeApiClient(config);
+    const merged = await generic.patch({ ...body, metadata: { name: 'one', namespace }, spec: { size: 4 } },
+      undefined, undefined, undefined, undefined, k8s.PatchStrategy.MergePatch);
+    assert.deepEqual([merged.spec.size, merged.metadata.generation], [4, 2]);
+    await objects.deleteNamespacedCustomObject({ ...place, name: 'one' });
+    const left = await objects.listNamespacedCustomObject(place);
+    assert.deepEqual(left.items, []);
+  },
+};
+
+await scenarios[scenario]();
+console.log('passed');
+process.exit(0);

@@ -1,0 +1,431 @@
+"""kubectl, as it comes: the commands that people and scripts type."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import attrs
+import pytest
+import yaml
+
+FROM_SERVER = "Error from server"
+"""How kubectl begins a complaint that is the server's own."""
+
+KUBECTL_DEADLINE = 30
+"""Seconds that one command may take."""
+
+EVENT_DEADLINE = 10
+"""Seconds in which a line of `kubectl get -w` must come."""
+
+
+@attrs.frozen
+class Kubectl:
+    program: str
+    kubeconfig: Path
+    home: Path
+    namespace: str = "default"
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig)}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self.program, "--namespace", self.namespace, *arguments]
+
+    def run(self, *arguments: str, stdin: Any = None) -> subprocess.CompletedProcess[str]:
+        text = stdin if isinstance(stdin, str) or stdin is None else json.dumps(stdin)
+        return subprocess.run(
+            self.command(*arguments),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=KUBECTL_DEADLINE,
+            check=False,
+            env=self.environment(),
+        )
+
+    def __call__(self, *arguments: str, stdin: Any = None) -> str:
+        """Run a command that must succeed and return what it printed."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def config_map(self, name: str, **data: str) -> None:
+        """Create a ConfigMap from JSON; `kubectl create configmap` would send protobuf, which has a test of its own."""
+        self("create", "-f", "-", stdin=config_map(name, data))
+
+    def refused(self, *arguments: str, stdin: Any = None) -> str:
+        """Run a command that must fail and return its complaint."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 1, f"kubectl {' '.join(arguments)} succeeded: {done.stdout}{done.stderr}"
+        return done.stderr
+
+    @contextmanager
+    def following(self, *arguments: str) -> Iterator[Queue[str]]:
+        """Run a command that goes on and queue its lines as they come."""
+        lines: Queue[str] = Queue()
+        with subprocess.Popen(
+            self.command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+            env=self.environment(),
+        ) as process:
+            assert process.stdout is not None
+            reader = threading.Thread(target=lambda: [lines.put(line.rstrip("\n")) for line in process.stdout])
+            reader.start()
+            try:
+                yield lines
+            finally:
+                process.kill()
+                reader.join()
+
+
+def line(lines: Queue[str]) -> str:
+    try:
+        return lines.get(timeout=EVENT_DEADLINE)
+    except Empty:
+        pytest.fail(f"kubectl printed no line within {EVENT_DEADLINE} s")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A home directory for kubectl's discovery cache."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def anywhere(server, need, home):
+    """Kubectl in the namespace `default`."""
+    program = need.program("kubectl", "install kubectl 1.30 or later")
+    return Kubectl(program=program, kubeconfig=server.kubeconfig, home=home)
+
+
+@pytest.fixture
+def kubectl(anywhere, namespace):
+    """Kubectl in a namespace of the test's own."""
+    return attrs.evolve(anywhere, namespace=namespace)
+
+
+def config_map(name: str, data: dict[str, str], **metadata: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": data}
+
+
+def test_version(anywhere):
+    said = anywhere.json("version")
+    assert said["serverVersion"]["major"] == "1"
+    assert said["serverVersion"]["gitVersion"].startswith("v1.")
+
+
+def test_readyz(anywhere):
+    said = anywhere("get", "--raw", "/readyz?verbose")
+    assert "[+]ping ok" in said
+    assert said.endswith("readyz check passed\n")
+
+
+def test_raw_list(kubectl):
+    kubectl.config_map("a", k="1")
+    said = json.loads(kubectl("get", "--raw", f"/api/v1/namespaces/{kubectl.namespace}/configmaps"))
+    assert said["kind"] == "ConfigMapList"
+    assert "a" in [item["metadata"]["name"] for item in said["items"]]
+
+
+def test_api_resources(anywhere):
+    printed = anywhere("api-resources", "--no-headers")
+    rows = {row.split()[0]: row.split()[1:] for row in printed.splitlines()}
+    assert rows["configmaps"] == ["cm", "v1", "true", "ConfigMap"]
+    assert rows["namespaces"] == ["ns", "v1", "false", "Namespace"]
+    assert rows["leases"] == ["coordination.k8s.io/v1", "true", "Lease"]
+    assert "customresourcedefinitions" in rows
+    names = anywhere("api-resources", "-o", "name", "--api-group=apiextensions.k8s.io", "--verbs=list,watch,create")
+    assert names.split() == ["customresourcedefinitions.apiextensions.k8s.io"]
+
+
+def test_api_versions(anywhere):
+    said = anywhere("api-versions").split()
+    assert {"v1", "apiextensions.k8s.io/v1", "coordination.k8s.io/v1", "events.k8s.io/v1"} <= set(said)
+
+
+def test_explain(anywhere):
+    said = anywhere("explain", "configmap.data")
+    assert "KIND:       ConfigMap" in said
+    assert "FIELD: data <map[string]string>" in said
+
+
+def test_explain_custom(anywhere, custom):
+    said = anywhere("explain", f"{custom.plural}.spec", "--api-version", custom.api_version)
+    assert "What the widget should be." in said
+    assert "size\t<integer>" in said
+
+
+def test_create_and_get(kubectl):
+    assert kubectl("create", "-f", "-", stdin=config_map("one", {"k": "v"})) == "configmap/one created\n"
+    assert f'{FROM_SERVER} (AlreadyExists): error when creating "STDIN": configmaps "one" already exists' in (
+        kubectl.refused("create", "-f", "-", stdin=config_map("one", {}))
+    )
+    assert "configmap/one\n" in kubectl("get", "configmaps", "-o", "name")
+    assert kubectl("get", "cm/one", "-o", "name") == "configmap/one\n"
+    written = yaml.safe_load(kubectl("get", "configmap", "one", "-o", "yaml"))
+    assert written == kubectl.json("get", "configmap", "one")
+    assert written["data"] == {"k": "v"}
+    assert written["metadata"]["namespace"] == kubectl.namespace
+    assert {"uid", "resourceVersion", "creationTimestamp"} <= written["metadata"].keys()
+    head, row = kubectl("get", "configmap", "one").splitlines()
+    assert head.split() == ["NAME", "DATA", "AGE"]
+    assert row.split()[:2] == ["one", "1"]
+    assert kubectl("get", "cm", "one", "-o", "jsonpath={.data.k}") == "v"
+    assert f'{FROM_SERVER} (NotFound): configmaps "two" not found' in kubectl.refused("get", "configmap", "two")
+    everywhere = kubectl.json("get", "configmaps", "--all-namespaces", "--field-selector", "metadata.name=one")
+    assert kubectl.namespace in [item["metadata"]["namespace"] for item in everywhere["items"]]
+
+
+def test_create_kinds(kubectl):
+    kubectl("create", "configmap", "config", "--from-literal=a=1", "--from-literal=b=2")
+    assert kubectl.json("get", "configmap", "config")["data"] == {"a": "1", "b": "2"}
+    kubectl("create", "secret", "generic", "secret", "--from-literal=password=hunter2")
+    secret = kubectl.json("get", "secret", "secret")
+    assert secret["type"] == "Opaque"
+    assert base64.b64decode(secret["data"]["password"]) == b"hunter2"
+    kubectl("create", "serviceaccount", "robot")
+    assert kubectl.json("get", "serviceaccount", "robot")["metadata"]["name"] == "robot"
+
+
+def test_invalid(kubectl):
+    complaint = kubectl.refused("create", "-f", "-", stdin=config_map("Bad_Name", {}))
+    assert 'The ConfigMap "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name"' in complaint
+    unknown = config_map("x", {}) | {"dta": {}}
+    complaint = kubectl.refused("create", "-f", "-", stdin=unknown)
+    assert 'unknown field "dta"' in complaint
+    assert kubectl.json("get", "configmaps", "--field-selector", "metadata.name=x")["items"] == []
+
+
+def test_create_namespace(anywhere, name):
+    assert anywhere("create", "namespace", name) == f"namespace/{name} created\n"
+    assert anywhere("get", "namespace", name, "-o", "jsonpath={.status.phase}") == "Active"
+    anywhere("delete", "namespace", name, "--timeout=20s")
+
+
+def test_namespaces(anywhere, name):
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    assert anywhere("create", "-f", "-", stdin=manifest) == f"namespace/{name} created\n"
+    made = anywhere.json("get", "namespace", name)
+    assert made["status"] == {"phase": "Active"}
+    assert made["metadata"]["labels"]["kubernetes.io/metadata.name"] == name
+    attrs.evolve(anywhere, namespace=name).config_map("in-it")
+    assert "deleted" in anywhere("delete", "namespace", name, "--timeout=20s")
+    assert "(NotFound)" in anywhere.refused("get", "namespace", name)
+    assert f'namespaces "{name}" not found' in (
+        anywhere.refused("create", "--namespace", name, "-f", "-", stdin=config_map("late", {}))
+    )
+    assert anywhere.json("get", "configmaps", "--namespace", name)["items"] == []
+    assert "(Forbidden)" in anywhere.refused("delete", "namespace", "kube-system", "--wait=false")
+
+
+def test_label_and_annotate(kubectl):
+    kubectl.config_map("one")
+    before = kubectl.json("get", "configmap", "one")["metadata"]["resourceVersion"]
+    kubectl("label", "configmap", "one", "tier=front", "drop=me")
+    kubectl("annotate", "configmap", "one", "note=for you")
+    kubectl("label", "configmap", "one", "drop-", "tier=back", "--overwrite")
+    metadata = kubectl.json("get", "configmap", "one")["metadata"]
+    assert metadata["labels"] == {"tier": "back"}
+    assert metadata["annotations"] == {"note": "for you"}
+    assert int(metadata["resourceVersion"]) > int(before)
+    kubectl.config_map("two")
+    assert kubectl("get", "configmap", "-l", "tier in (back)", "-o", "name") == "configmap/one\n"
+    assert "configmap/two\n" in kubectl("get", "configmap", "-l", "!tier", "-o", "name")
+    printed = kubectl("get", "configmap", "one", "-L", "tier", "--show-labels").splitlines()[1].split()
+    assert printed[-2:] == ["back", "tier=back"]
+
+
+def test_patch(kubectl):
+    kubectl.config_map("one", a="1", b="1")
+    kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"a":"2","b":null}}')
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2"}
+    steps = [{"op": "test", "path": "/data/a", "value": "2"}, {"op": "add", "path": "/data/c", "value": "3"}]
+    kubectl("patch", "configmap", "one", "--type=json", "-p", json.dumps(steps))
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "c": "3"}
+    steps[0]["value"] = "not so"
+    kubectl.refused("patch", "configmap", "one", "--type=json", "-p", json.dumps(steps))
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "c": "3"}
+    kubectl("patch", "configmap", "one", "-p", '{"data":{"c":"4"}}')  # strategic, kubectl's own default
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "c": "4"}
+
+
+def test_replace(kubectl):
+    kubectl.config_map("one", a="1")
+    first = kubectl.json("get", "configmap", "one")
+    assert kubectl("replace", "-f", "-", stdin=first | {"data": {"b": "2"}}) == "configmap/one replaced\n"
+    assert kubectl.json("get", "configmap", "one")["data"] == {"b": "2"}
+    complaint = kubectl.refused("replace", "-f", "-", stdin=first | {"data": {"c": "3"}})
+    assert "(Conflict)" in complaint
+    assert "the object has been modified" in complaint
+    assert kubectl.json("get", "configmap", "one")["data"] == {"b": "2"}
+    assert "(NotFound)" in kubectl.refused("replace", "-f", "-", stdin=config_map("none", {}))
+
+
+def test_delete(kubectl):
+    for each in ("one", "two", "three"):
+        kubectl.config_map(each)
+    kubectl("label", "configmap", "two", "three", "go=now")
+    assert 'configmap "one" deleted' in kubectl("delete", "configmap", "one")
+    assert "(NotFound)" in kubectl.refused("delete", "configmap", "one")
+    kubectl("delete", "configmap", "one", "--ignore-not-found")
+    kubectl("delete", "configmap", "-l", "go=now")
+    left = kubectl("get", "configmap", "-o", "name")
+    assert "configmap/two" not in left
+    assert "configmap/three" not in left
+
+
+def test_finalizer_holds_a_delete(kubectl):
+    kubectl("create", "-f", "-", stdin=config_map("one", {}, finalizers=["example.com/hold"]))
+    kubectl("delete", "configmap", "one", "--wait=false")
+    assert kubectl.json("get", "configmap", "one")["metadata"]["deletionTimestamp"]
+    kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kubectl("wait", "--for=delete", "configmap/one", "--timeout=10s")
+    assert "(NotFound)" in kubectl.refused("get", "configmap", "one")
+
+
+def test_wait(kubectl):
+    kubectl.config_map("one", state="new")
+    with kubectl.following("wait", "--for=jsonpath={.data.state}=done", "configmap/one", "--timeout=20s") as lines:
+        kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"state":"done"}}')
+        assert line(lines) == "configmap/one condition met"
+
+
+def test_watch(kubectl):
+    kubectl.config_map("first", a="1")
+    columns = "custom-columns=:type,:object.metadata.name,:object.data.a"
+    selection = ("get", "configmap", "--field-selector", "metadata.name=first", "--no-headers")
+    with kubectl.following(*selection, "-w", "-o", columns, "--output-watch-events") as lines:
+        assert line(lines).split() == ["ADDED", "first", "1"]
+        kubectl("patch", "configmap", "first", "--type=merge", "-p", '{"data":{"a":"2"}}')
+        assert line(lines).split() == ["MODIFIED", "first", "2"]
+        kubectl.config_map("other")
+        kubectl("delete", "configmap", "first")
+        assert line(lines).split() == ["DELETED", "first", "2"]
+        kubectl.config_map("first", a="3")
+        assert line(lines).split() == ["ADDED", "first", "3"]
+
+
+def test_watch_table(kubectl):
+    """The rows of a watch come as Tables too, the head line once."""
+    kubectl.config_map("first", a="1")
+    with kubectl.following("get", "configmap", "--field-selector", "metadata.name=first", "--watch") as lines:
+        assert line(lines).split() == ["NAME", "DATA", "AGE"]
+        assert line(lines).split()[:2] == ["first", "1"]
+        kubectl("patch", "configmap", "first", "--type=merge", "-p", '{"data":{"b":"2"}}')
+        assert line(lines).split()[:2] == ["first", "2"]
+
+
+def test_apply(kubectl):
+    wanted = config_map("one", {"a": "1", "b": "1"})
+    complaint = kubectl("apply", "--dry-run=server", "-f", "-", stdin=wanted)
+    assert complaint == "configmap/one created (server dry run)\n"
+    assert "(NotFound)" in kubectl.refused("get", "configmap", "one")
+    assert kubectl("apply", "-f", "-", stdin=wanted) == "configmap/one created\n"
+    assert kubectl("apply", "-f", "-", stdin=wanted) == "configmap/one unchanged\n"
+    kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"theirs":"1"}}')
+    wanted = config_map("one", {"a": "2"})
+    before = kubectl.json("get", "configmap", "one")
+    assert kubectl("apply", "--dry-run=server", "-f", "-", stdin=wanted) == "configmap/one configured (server dry run)\n"
+    assert kubectl.json("get", "configmap", "one") == before
+    assert kubectl("apply", "-f", "-", stdin=wanted) == "configmap/one configured\n"
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "theirs": "1"}
+
+
+def test_diff(kubectl):
+    kubectl("apply", "-f", "-", stdin=config_map("one", {"a": "1"}))
+    kubectl("diff", "-f", "-", stdin=config_map("one", {"a": "1"}))
+    differs = kubectl.run("diff", "-f", "-", stdin=config_map("one", {"a": "2"}))
+    assert differs.returncode == 1, differs.stderr
+    assert '-  a: "1"' in differs.stdout
+    assert '+  a: "2"' in differs.stdout
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "1"}
+
+
+def test_events(kubectl):
+    kubectl.config_map("one")
+    uid = kubectl.json("get", "configmap", "one")["metadata"]["uid"]
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": kubectl.namespace, "name": "one", "uid": uid}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "happened.1", "namespace": kubectl.namespace},
+        "involvedObject": about,
+        "reason": "Happened",
+        "message": "it happened",
+        "type": "Normal",
+        "count": 1,
+        "firstTimestamp": "2026-01-02T03:04:05Z",
+        "lastTimestamp": "2026-01-02T03:04:05Z",
+        "source": {"component": "test"},
+    }
+    kubectl("create", "-f", "-", stdin=event)
+    head, row = kubectl("get", "events").splitlines()
+    assert head.split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    assert row.split()[1:] == ["Normal", "Happened", "configmap/one", "it", "happened"]
+    assert "it happened" in kubectl("describe", "configmap", "one")
+    assert kubectl("get", "events", "--field-selector", "involvedObject.name=two", "-o", "name") == ""
+
+
+def test_custom_resource(server, kubectl, unmade, tmp_path):
+    """The life of a CRD and its objects, as in the tutorial of every operator."""
+    file = tmp_path / "crd.yaml"
+    file.write_text(yaml.safe_dump(unmade.definition()))
+    made = kubectl("create", "-f", str(file))
+    assert made == f"customresourcedefinition.apiextensions.k8s.io/{unmade.crd} created\n"
+    kubectl("wait", "--for=condition=Established", f"crd/{unmade.crd}", "--timeout=20s")
+    kind = f"widget.{unmade.group}"
+    listed = kubectl("api-resources", "--api-group", unmade.group, "--no-headers", "--cached=false").split()
+    assert listed == ["widgets", unmade.api_version, "true", "Widget"]
+
+    assert kubectl("create", "-f", "-", stdin=unmade.object("one", size=1)) == f"{kind}/one created\n"
+    got = kubectl.json("get", kind, "one")
+    assert got["spec"] == {"size": 1}
+    assert got["metadata"]["generation"] == 1
+    head, row = kubectl("get", kind).splitlines()
+    assert head.split() == ["NAME", "SIZE"]
+    assert row.split() == ["one", "1"]
+    with kubectl.following("get", kind, "-w", "--no-headers", "--output-watch-events") as lines:
+        assert line(lines).split() == ["ADDED", "one", "1"]
+        kubectl("patch", kind, "one", "--type=merge", "-p", '{"spec":{"size":2}}')
+        assert line(lines).split() == ["MODIFIED", "one", "2"]
+        kubectl("apply", "-f", "-", stdin=unmade.object("two", size=7))
+        assert line(lines).split() == ["ADDED", "two", "7"]
+        kubectl("apply", "-f", "-", stdin=unmade.object("two", size=8))
+        assert line(lines).split() == ["MODIFIED", "two", "8"]
+        kubectl("delete", kind, "one")
+        assert line(lines).split() == ["DELETED", "one", "2"]
+
+    kubectl("patch", kind, "two", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Good"}}')
+    kubectl("wait", "--for=jsonpath={.status.phase}=Good", f"{kind}/two", "--timeout=10s")
+    with kubectl.following("get", kind, "two", "-w", "--no-headers", "--output-watch-events") as lines:
+        assert line(lines).split() == ["ADDED", "two", "8"]
+        kubectl("delete", "crd", unmade.crd, "--timeout=20s")
+        assert line(lines).split() == ["DELETED", "two", "8"]
+    assert "(NotFound)" in kubectl.refused("get", "crd", unmade.crd)
+    with server.client() as client:
+        assert client.get(f"/apis/{unmade.api_version}/{unmade.plural}").status_code == 404
+
+
+def test_restart_keeps_everything(server, kubectl):
+    kubectl.config_map("one", a="1")
+    before = kubectl.json("get", "configmap", "one")
+    server.restart()
+    assert kubectl.json("get", "configmap", "one") == before
+    kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"a":"2"}}')
+    after = kubectl.json("get", "configmap", "one")["metadata"]["resourceVersion"]
+    assert int(after) > int(before["metadata"]["resourceVersion"])
