@@ -15,9 +15,12 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What is installed depends on these two: a stamp named after them is made once they are in place.
+# The Python clients that tests drive the server with are installed where every client is required (WATCHD_REQUIRE=all).
+GROUPS := --group dev $(if $(filter all,$(WATCHD_REQUIRE)),--group clients)
+
+# What is installed depends on these: a stamp named after them is made once they are in place.
 KEY := $(shell $(or $(PYTHON),false) -c 'import hashlib, sys; \
-	print(hashlib.sha256(open("pyproject.toml", "rb").read() + sys.version.encode()).hexdigest()[:16])')
+	print(hashlib.sha256(open("pyproject.toml", "rb").read() + b"$(GROUPS)" + sys.version.encode()).hexdigest()[:16])')
 STAMP := $(VENV)/installed-$(KEY)
 
 # More arguments: make serve ARGS='--bind 127.0.0.1:0', make test ARGS='-k watch'.
@@ -39,7 +42,7 @@ $(STAMP):
 	$(PYTHON) -m venv $(VENV)
 	@# Dependency groups came with pip 25.1.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(GROUPS) --editable .
 	@rm -f $(VENV)/installed-*
 	@touch $@
 
@@ -62,7 +65,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m benchmarks.run $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build dist

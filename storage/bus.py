@@ -120,7 +120,8 @@ class WatchBus:
         self._scans: dict[tuple[_Entry, int, int, int, int], Batch] = {}
         self._scans_bytes = 0
         self._closed = False
-        self._cursors = self._parked = self._scopes = 0
+        self._open: set[Cursor] = set()
+        self._parked = self._scopes = 0
         self._wakeups = self._ring_reads = self._log_reads = self._shared_reads = 0
         log.subscribe(self.publish)
 
@@ -170,8 +171,9 @@ class WatchBus:
         if after < self._log.floor:
             raise Compacted(after, self._log.floor)
         entry = self._enter(scope)
-        self._cursors += 1
-        return Cursor(self, entry, after)
+        cursor = Cursor(self, entry, after)
+        self._open.add(cursor)
+        return cursor
 
     async def wait_for(self, revision: Revision, timeout_seconds: float) -> bool:
         """Wait until the head is at or above a revision; tell whether it came there in time. Raises LogClosed."""
@@ -197,10 +199,14 @@ class WatchBus:
         for lot in self._awaited.values():
             lot.unpark_all()
 
+    def lag(self) -> int:
+        """Return how many revisions the cursor furthest behind is behind the head. Walks over all cursors."""
+        return max((self._head - cursor.position for cursor in self._open if cursor.position < self._head), default=0)
+
     def statistics(self) -> BusStatistics:
         """Return what the bus is doing now."""
         return BusStatistics(
-            cursors=self._cursors,
+            cursors=len(self._open),
             parked=self._parked,
             scopes=self._scopes,
             wakeups=self._wakeups,
@@ -298,9 +304,9 @@ class WatchBus:
         entry.cursors += 1
         return entry
 
-    def _leave(self, entry: _Entry) -> None:
+    def _leave(self, cursor: Cursor, entry: _Entry) -> None:
         """Count one cursor less on an entry, and forget it with the last one."""
-        self._cursors -= 1
+        self._open.discard(cursor)
         entry.cursors -= 1
         if entry.cursors:
             return
@@ -427,7 +433,7 @@ class Cursor:
             self._closed = True
             # Without its entry nothing would end the quiet it follows.
             self._after, self._quiet = self.position, None
-            self._bus._leave(self._entry)  # noqa: SLF001 - a cursor is the bus's other half
+            self._bus._leave(self, self._entry)  # noqa: SLF001 - a cursor is the bus's other half
 
     async def _next(self, limit: int, max_bytes: int) -> Batch:
         bus, entry = self._bus, self._entry

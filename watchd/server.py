@@ -209,6 +209,7 @@ async def _make_parts(
     metrics.observe_objects(store.counts)
     metrics.ring_bytes.set_function(lambda: bus.statistics().ring_bytes)
     metrics.watchers.set_function(lambda: bus.statistics().cursors)
+    metrics.watch_lag.set_function(bus.lag)
     pages: dict[str, Answer] = {
         **dict.fromkeys(ENDPOINTS, HealthPages(health).handle),
         **dict.fromkeys(("", "api", "apis"), Discovery(registry).handle),
@@ -261,9 +262,11 @@ async def _serve(
             await stop.wait()
             health.stopping()
             await trio.sleep(config.shutdown_delay)
-            # Watches see the end of the bus and say how far they came; then the doors let requests end.
-            parts.bus.close()
+            # The doors take no new connections before watches end: a watch that ended would be begun again at once.
             shutdown.set()
+            await trio.lowlevel.checkpoint()
+            # Watches see the end of the bus and say how far they came; other requests end in their own time.
+            parts.bus.close()
         background.cancel_scope.cancel()
 
 

@@ -509,3 +509,18 @@ async def test_records_out_of_order_are_corrupt(bus, writer):
     record = await writer.put("a")
     with pytest.raises(Corrupt):
         bus.publish([record])
+
+
+async def test_lag_is_that_of_the_cursor_furthest_behind(bus, writer):
+    assert bus.lag() == 0
+    with bus.cursor(KIND, bus.head) as slow, bus.cursor(KIND, bus.head) as fast:
+        for path in ("a", "b", "c"):
+            await writer.put(path)
+        assert bus.lag() == 3
+        await take(fast)
+        assert bus.lag() == 3
+        await take(slow, limit=1)
+        assert bus.lag() == 2
+        await take(slow)
+        assert bus.lag() == 0
+    assert bus.statistics().cursors == 0
