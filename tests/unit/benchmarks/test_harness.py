@@ -174,7 +174,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(arguments: list[str], status:
 
 def test_a_lost_event_ends_the_command_with_status_1(tmp_path: Path, monkeypatch):
     lossy = Measured("fanout", "case", {"watchd": [{Figure.LOST: 1}]})
-    monkeypatch.setattr(harness, "measure_all", lambda *_: [lossy])
+    monkeypatch.setattr(harness, "measure_all", lambda *_, **__: [lossy])
     file = tmp_path / "figures.json"
     done = CliRunner().invoke(harness.main, ["--client", "python", "--json", str(file)])
     assert done.exit_code == 1

@@ -1,0 +1,1 @@
+"""Benchmarks: watchd beside the reference, in one run, on one machine, as ratios. `python -m benchmarks --help`."""

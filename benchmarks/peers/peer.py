@@ -1,0 +1,85 @@
+"""What a server under measurement offers: start, stop, start again on the same data."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from benchmarks.asking import Endpoint, wait_until_ok
+from benchmarks.processes import Child, Usage, usage
+
+READY_SECONDS = 60.0
+"""A server that is not ready by then does not become it."""
+
+
+class Peer(ABC):
+    """One server: its processes, its data directory, where it is reached.
+
+    `start` and `stop` may alternate on the same data. All of its sockets are on loopback.
+    """
+
+    name: str
+    """As the table's column is headed."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take a directory for data and logs that belongs to this server alone."""
+        self.directory = directory
+        self._children: list[Child] = []
+
+    @abstractmethod
+    def start(self) -> float:
+        """Start, wait until /readyz says ok, and return the seconds from the start of its process to that.
+
+        Raises PeerFailed.
+        """
+
+    @abstractmethod
+    def stop_server(self) -> None:
+        """End what `start` starts again: for a server with a store of its own, not the store."""
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> Endpoint:
+        """Where it is reached with TLS."""
+
+    @property
+    @abstractmethod
+    def plain(self) -> Endpoint:
+        """Where it is reached without TLS."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return which program with which settings this is, in one line."""
+
+    def stop(self) -> None:
+        """End every process of this server."""
+        while self._children:
+            self._children.pop().stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """All processes of this server now."""
+        return [pid for child in self._children for pid in child.pids]
+
+    def usage(self) -> Usage:
+        """Return what its processes have used."""
+        return usage(self.pids)
+
+    def _spawn(self, command: list[str]) -> Child:
+        child = Child(self.name, command, log=self.directory / "output.log", env=_environment())
+        self._children.append(child)
+        return child
+
+    def _wait_ready(self, child: Child, begin: float) -> float:
+        wait_until_ok(self.endpoint, "/readyz", within=READY_SECONDS, alive=child.check)
+        ready = time.monotonic() - begin
+        # Another server may answer on a port that was taken in the meantime.
+        child.check()
+        return ready
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without settings that would reach a server past its command line."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("WATCHD_", "ETCD_"))}

@@ -1,0 +1,78 @@
+"""watchd, as `watchd serve` runs it, with its default settings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.asking import Endpoint
+from benchmarks.errors import PeerFailed
+from benchmarks.peers.peer import Peer
+from benchmarks.processes import Child, free_port
+
+
+class Watchd(Peer):
+    """One process that serves, and what it spawns."""
+
+    name = "watchd"
+
+    def __init__(self, directory: Path) -> None:
+        """Choose ports: known ones, so that readiness can be asked for from the first instant on."""
+        super().__init__(directory)
+        self._data = directory / "data"
+        self._port, self._plain_port = free_port(), free_port()
+        self._server: Child | None = None
+
+    def start(self) -> float:
+        """Start `watchd serve`."""
+        begin = time.monotonic()
+        self._server = self._spawn(
+            [
+                sys.executable,
+                *("-m", "watchd", "serve"),
+                *("--data-dir", str(self._data)),
+                *("--bind", f"127.0.0.1:{self._port}"),
+                *("--insecure-http", f"127.0.0.1:{self._plain_port}"),
+                *("--log-level", "warning"),
+            ]
+        )
+        return self._wait_ready(self._server, begin)
+
+    def stop_server(self) -> None:
+        """End the process: its store is in it."""
+        if self._server is not None:
+            self._server.stop()
+            self._children.remove(self._server)
+            self._server = None
+
+    def _token(self) -> str:
+        try:
+            return (self._data / "admin.token").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            # The first start makes it, and readiness needs none.
+            return ""
+
+    def _ca(self) -> str | None:
+        for path in sorted((self._data / "pki").glob("ca.crt")):
+            return path.read_text(encoding="ascii")
+        return None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The secure port."""
+        return Endpoint(f"https://127.0.0.1:{self._port}", self._token(), self._ca())
+
+    @property
+    def plain(self) -> Endpoint:
+        """The port without TLS."""
+        return Endpoint(f"http://127.0.0.1:{self._plain_port}", self._token())
+
+    def describe(self) -> str:
+        """Return the version."""
+        try:
+            version = importlib.metadata.version("watchd")
+        except importlib.metadata.PackageNotFoundError as error:
+            raise PeerFailed("watchd is not installed here") from error
+        return f"watchd {version}: watchd serve, strict durability"
