@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -87,6 +88,12 @@ def test_a_configuration_that_makes_no_sense_is_2(watchd, tmp_path):
 def test_a_data_directory_that_is_not_there_is_1(watchd, tmp_path, command):
     refused(watchd(*command, "--data-dir", tmp_path / "none"), 1, "no data directory")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_command_leaves_the_signals_of_its_process_as_they_were(watchd, tmp_path):
+    before = signal.getsignal(signal.SIGPIPE)
+    watchd("log", "--data-dir", tmp_path / "none")
+    assert signal.getsignal(signal.SIGPIPE) == before
 
 
 def test_a_directory_without_a_log_is_1(watchd, tmp_path):

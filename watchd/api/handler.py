@@ -97,7 +97,9 @@ class API:
         across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
         if not _in_scope(endpoint, info) and not across:
             return self._unknown(info)
-        if not info.verb or not _in_scope(endpoint, info):
+        # The reference routes HEAD to custom kinds alone (PROTOCOL.md section 3).
+        head = request.method == "HEAD" and not endpoint.kind.custom
+        if head or not info.verb or not _in_scope(endpoint, info):
             raise StatusError(
                 Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
             )

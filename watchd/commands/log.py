@@ -124,5 +124,9 @@ def command(data_dir: str | None, config_file: Path | None, since: int | None, r
     MODIFIED or DELETED), resource, namespace, name and object.
     """
     # A reader that leaves, as `head` does, ends this command as it ends any other filter.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    trio.run(lambda: _main(existing_data_dir(data_dir, config_file), since=since, resource=resource, follow=follow))
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        trio.run(lambda: _main(existing_data_dir(data_dir, config_file), since=since, resource=resource, follow=follow))
+    finally:
+        # A process that calls the command as a function goes on after it.
+        signal.signal(signal.SIGPIPE, before)

@@ -55,6 +55,7 @@ async def test_missing_object_and_missing_subresource(core, samples):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("HEAD", "/api/v1/namespaces/default"),
         ("DELETE", "/api/v1/namespaces"),
         ("OPTIONS", "/api/v1/namespaces/default/configmaps"),
         ("PUT", "/api/v1/namespaces/default/configmaps"),
