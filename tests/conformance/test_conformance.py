@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.conftest import SCORES
 from watchd.testing import Server, serve_in_thread
 
 HERE = Path(__file__).parent
@@ -46,7 +47,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def report(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("conformance") / "report.json"
     command = [sys.executable, str(HERE / "replay.py"), "check", "--server", server.url]
     command += ["--token", server.token, "--cacert", str(server.ca_file), "--json", str(out)]
@@ -54,6 +57,11 @@ def report(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     assert played.returncode in {0, 1}, played.stdout[-2000:] + played.stderr[-2000:]
     print(played.stdout)
     loaded: dict[str, Any] = json.loads(out.read_text())
+    scores = {name: [score(loaded, name, level) for level in ("status", "body")] for name in sorted(FLOORS)}
+    pytestconfig.stash[SCORES] = [
+        f"{name:16} status {status[0]:4} of {status[1]:4}   body {body[0]:4} of {body[1]:4}"
+        for name, (status, body) in scores.items()
+    ]
     return loaded
 
 
