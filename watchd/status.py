@@ -243,6 +243,14 @@ def go_value(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
+_JSON_TYPES: dict[type, str] = {bool: "bool", int: "number", float: "number", str: "string", list: "array", type(None): "null"}
+
+
+def json_type(value: Any) -> str:
+    """Name the JSON type of a value as Go's decoder does in its errors."""
+    return _JSON_TYPES.get(type(value), "object")
+
+
 def qualified(group: str, resource: str) -> str:
     """Write a GroupResource or GroupKind as the reference does: `things.example.com`, or `configmaps`."""
     return f"{resource}.{group}" if group else resource

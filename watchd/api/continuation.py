@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import attrs
 
 from storage.types import KEY_LIMIT
-from watchd.status import StatusError, bad_request, expired, go_quote
+from watchd.status import StatusError, bad_request, expired, go_quote, json_type
 
 VERSION = "meta.k8s.io/v1"
 """What the reference writes into `v`."""
@@ -152,26 +152,13 @@ def _object(value: Any) -> dict[str, Any]:
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        _refuse(f": json: cannot unmarshal {_go_kind(value)} into Go value of type storage.continueToken")
+        _refuse(f": json: cannot unmarshal {json_type(value)} into Go value of type storage.continueToken")
     out = dict(value)
     for name, (kind, go_type, absent) in _FIELDS.items():
         found = value.get(name)
         if found is None:
             out[name] = absent
         elif type(found) is not kind or (kind is int and found not in _INT64):
-            shown = f"number {found}" if type(found) in (int, float) and go_type == "int64" else _go_kind(found)
+            shown = f"number {found}" if type(found) in (int, float) and go_type == "int64" else json_type(found)
             _refuse(f": json: cannot unmarshal {shown} into Go struct field continueToken.{name} of type {go_type}")
     return out
-
-
-def _go_kind(value: Any) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"

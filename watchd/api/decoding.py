@@ -13,7 +13,7 @@ from watchd.api.options import CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
 from watchd.schema.typed import TypeMismatch, prune_and_check
-from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid
+from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid, json_type
 
 Object = dict[str, Any]
 WriteOptions = CreateOptions | UpdateOptions | PatchOptions
@@ -38,7 +38,7 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
         raise _undecodable(endpoint, body, str(error)) from error
     obj = decoded.value
     if not isinstance(obj, dict):
-        raise _undecodable(endpoint, body, f"json: cannot unmarshal {_json_type(obj)} into Go value of type map[string]interface {{}}")
+        raise _undecodable(endpoint, body, f"json: cannot unmarshal {json_type(obj)} into Go value of type map[string]interface {{}}")
     check_gvk(endpoint, obj, body)
     unknown = type_check(endpoint, obj)
     unknown_texts = [f"unknown field {go_quote(path)}" for path in unknown]
@@ -56,7 +56,7 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes) -> None:
     api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
     if not isinstance(kind, str) or not isinstance(api_version, str):
         field = "kind" if not isinstance(kind, str) else "apiVersion"
-        raise _undecodable(endpoint, body, f"json: cannot unmarshal {_json_type(obj[field])} into Go struct field .{field} of type string")
+        raise _undecodable(endpoint, body, f"json: cannot unmarshal {json_type(obj[field])} into Go struct field .{field} of type string")
     if not endpoint.kind.custom:
         # Built-in kinds take both from the path where the body is silent.
         api_version, kind = api_version or expected, kind or names.kind
@@ -110,21 +110,6 @@ def _undecodable(endpoint: Endpoint, body: bytes, why: str) -> StatusError:
         excerpt = f"{text} ..." if len(body) > EXCERPT_CHARS else text
         return bad_request(f"the object provided is unrecognized (must be of type {names.kind}): {why} ({excerpt})")
     return metadata.decode_error(why, version=endpoint.version.name, kind=names.kind)
-
-
-def _json_type(value: Any) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case None:
-            return "null"
-    return "object"
 
 
 def copy_of(obj: Object) -> Object:

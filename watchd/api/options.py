@@ -14,7 +14,7 @@ import attrs
 from watchd.api.continuation import Continuation
 from watchd.api.requestinfo import flag
 from watchd.api.selectors import EVERY_FIELD, EVERY_LABEL, FieldSelector, LabelSelector
-from watchd.status import FieldError, FieldProblem, bad_request, go_quote, internal, invalid
+from watchd.status import FieldError, FieldProblem, bad_request, go_quote, internal, invalid, json_type
 
 Query = Mapping[str, Sequence[str]]
 
@@ -431,17 +431,9 @@ def _typed(body: Mapping[str, Any], name: str, kind: type) -> Any:
 
 
 def _mismatch(name: str, value: Any, go_type: str) -> NoReturn:
-    match value:
-        case bool():
-            found = "bool"
-        case int() | float():
-            found = f"number {value}" if go_type == "int64" else "number"
-        case str():
-            found = "string"
-        case list():
-            found = "array"
-        case _:
-            found = "object"
+    found = json_type(value)
+    if found == "number" and go_type == "int64":
+        found = f"number {value}"
     why = f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {go_type}"
     raise bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {why}')
 

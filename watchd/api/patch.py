@@ -19,7 +19,7 @@ from conversion.codec import MAX_DEPTH, DecodeError
 from conversion.json_codec import JsonCodec
 from watchd.api.negotiate import media_type_of, unsupported_media_type
 from watchd.api.strategic import Schema, StrategicMergePatch
-from watchd.status import Reason, StatusError, bad_request, go_quote
+from watchd.status import Reason, StatusError, bad_request, go_quote, json_type
 
 MAX_OPERATIONS = 10_000
 """Operations of one JSON patch, as the reference limits them (maxJSONPatchOperations)."""
@@ -388,18 +388,7 @@ def _load_merge(value: Any, duplicates: tuple[str, ...]) -> Document:
 
 
 def _mismatch(value: Any, what: str) -> StatusError:
-    match value:
-        case bool():
-            found = "bool"
-        case int() | float():
-            found = "number"
-        case str():
-            found = "string"
-        case list():
-            found = "array"
-        case _:
-            found = "object"
-    return bad_request(f"error decoding patch: json: cannot unmarshal {found} into Go {what}")
+    return bad_request(f"error decoding patch: json: cannot unmarshal {json_type(value)} into Go {what}")
 
 
 _LOADERS: dict[PatchType, Callable[[Any, tuple[str, ...]], Document]] = {

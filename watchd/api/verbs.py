@@ -373,7 +373,6 @@ def _deletion(options: DeleteOptions) -> Deletion:
         uid=options.uid or "",
         resource_version=options.resource_version or "",
         propagation=options.propagation_policy,
-        grace_seconds=options.grace_period_seconds,
     )
 
 

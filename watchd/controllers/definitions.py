@@ -15,7 +15,7 @@ from watchd.crd import conditions, names
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import canonical, header_of
 from watchd.registry.view import load
 from watchd.status import Reason, StatusError, not_found
@@ -203,19 +203,7 @@ class Definitions:
         current = await self._store.log.get(self._endpoint.key("", definition))
         if current is None or header_of(current.header).uid != uid:
             raise not_found(GROUP, PLURAL, definition)
-        left = 0
-        for stored in found:
-            namespace, _, name = path_of(stored.key).rpartition("/")
-            deletion = Deletion(uid=header_of(stored.header).uid, propagation="Background")
-            try:
-                written = await self._store.delete(endpoint, namespace, name, deletion)
-            except StatusError as error:
-                if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
-                    raise
-                left += error.reason is Reason.CONFLICT
-            else:
-                left += not written.removed
-        return left
+        return await self._store.delete_each(endpoint, found)
 
     async def _report(self, name: str, uid: str, condition: conditions.Condition) -> None:
         async def change(current: Object) -> Object:

@@ -13,7 +13,7 @@ from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.registry.builtin.namespace import FINALIZER, INITIAL
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.seams import rfc3339
 from watchd.status import Reason, StatusError, not_found
@@ -102,19 +102,7 @@ class Namespaces:
         found = await self._store.walk(endpoint, namespace)
         # Looked at after the objects: what was found is this namespace's, and none of one that was made again meanwhile.
         await self._check_going(namespace, uid)
-        left = 0
-        for stored in found:
-            name = path_of(stored.key).rpartition("/")[2]
-            deletion = Deletion(uid=header_of(stored.header).uid, propagation="Background")
-            try:
-                written = await self._store.delete(endpoint, namespace, name, deletion)
-            except StatusError as error:
-                if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
-                    raise
-                left += error.reason is Reason.CONFLICT
-            else:
-                left += not written.removed
-        return left
+        return await self._store.delete_each(endpoint, found)
 
     async def _check_going(self, name: str, uid: str) -> None:
         """Raise StatusError 404 unless this very namespace is there, and Terminating."""

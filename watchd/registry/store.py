@@ -6,7 +6,7 @@ hub, encode, append. A lost race starts again from a fresh read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -15,7 +15,7 @@ import trio
 
 from storage import errors as storage_errors
 from storage.log import Log
-from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write
+from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write, path_of
 from watchd.registry import metadata
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
 from watchd.registry.registry import Endpoint, Registry
@@ -84,7 +84,6 @@ class Deletion:
     """Precondition, or empty."""
     propagation: str = ""
     """Background, Foreground, Orphan, or empty for the kind's default."""
-    grace_seconds: int | None = None
 
 
 @attrs.frozen
@@ -395,6 +394,22 @@ class Store:
         written = await self._put(endpoint, key, obj, stored.revision, checks)
         _set_revision(obj, written.revision)
         return Written(obj, written)
+
+    async def delete_each(self, endpoint: Endpoint, found: Sequence[Stored]) -> int:
+        """Delete what was found of a kind, by uid; return how many are left, held by finalizers or changed meanwhile."""
+        left = 0
+        for stored in found:
+            namespace, _, name = path_of(stored.key).rpartition("/")
+            deletion = Deletion(uid=header_of(stored.header).uid, propagation="Background")
+            try:
+                written = await self.delete(endpoint, namespace, name, deletion)
+            except StatusError as error:
+                if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
+                    raise
+                left += error.reason is Reason.CONFLICT
+            else:
+                left += not written.removed
+        return left
 
     # The log
 

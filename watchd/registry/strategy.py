@@ -42,9 +42,6 @@ class Strategy:
 
     name_format = NameFormat.SUBDOMAIN
 
-    default_grace_seconds: int | None = None
-    """deletionGracePeriodSeconds of a delete that names none, or None for kinds that go at once."""
-
     status_reset = True
     """Whether create and update of the object drop or keep status where it is a subresource."""
 
