@@ -1,0 +1,342 @@
+"""The FieldManager: managedFields of one kind, for ordinary writes and for server-side apply.
+
+The chain of apimachinery's util/managedfields/internal in one place: which managers count (fieldmanager.go), what is never
+tracked (stripmeta.go), when a time moves (managedfieldsupdater.go), the first apply to an object without managers
+(skipnonapplied.go) and kubectl's way over from client-side apply (lastappliedmanager.go, lastappliedupdater.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from watchd.registry.managed.compare import compare, field_set
+from watchd.registry.managed.entries import (
+    APPLY,
+    UNKNOWN_MANAGER,
+    UPDATE,
+    Entry,
+    Managers,
+    Owned,
+    capped,
+    decode,
+    encode,
+    identity,
+    is_reset,
+)
+from watchd.registry.managed.errors import ApplyConflict, BadApply, InvalidManagedFields, ManagedError, TypeProblem
+from watchd.registry.managed.fieldpath import json_text
+from watchd.registry.managed.fieldset import FieldSet, paths
+from watchd.registry.managed.typed import Object, Typing, validate
+from watchd.registry.managed.updater import ResetFields, Updater
+from watchd.registry.metadata import ANNOTATIONS_MAX
+
+NEVER_TRACKED = paths(
+    "apiVersion",
+    "kind",
+    "metadata",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.creationTimestamp",
+    "metadata.selfLink",
+    "metadata.uid",
+    "metadata.clusterName",
+    "metadata.generation",
+    "metadata.managedFields",
+    "metadata.resourceVersion",
+)
+"""Fields that nobody owns (stripmeta.go); `metadata` itself only, not what is below it."""
+
+BEFORE_FIRST_APPLY = "before-first-apply"
+"""The manager of all that an object without managers holds when it is applied to for the first time."""
+
+KUBECTL = "kubectl"
+"""The one manager for which client-side apply's annotation counts."""
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which client-side apply keeps what it applied last."""
+
+
+_EXISTING = "failed to create manager for existing fields: failed to convert new object ({}) to smd typed: {}"
+
+
+@attrs.frozen
+class Applied:
+    """What came of an apply."""
+
+    obj: Object
+    """The merged object, with its managedFields. Shares parts with the live and the applied object."""
+    changed: bool
+    """Whether anything but managedFields differs from the live object."""
+
+
+@attrs.frozen
+class FieldManager:
+    """Tracks who owns which field of the objects of one kind."""
+
+    kind: str
+    typing_of: Callable[[str], Typing]
+    """The types of a version, by apiVersion. Raises UnknownVersion for one that the kind no longer has."""
+    convert: Callable[[Object, str], Object]
+    """Make an object of another version of one; the result may share parts with it. Raises UnknownVersion."""
+
+    def update(
+        self,
+        live: Object | None,
+        new: Object,
+        *,
+        manager: str,
+        api_version: str,
+        time: str,
+        subresource: str = "",
+        reset_fields: ResetFields | None = None,
+    ) -> list[Entry]:
+        """Return the managedFields that an object has after a create, update or patch (FEATURES row 87).
+
+        The managers of before are those in `new`, unless it names none or none that can be read: then those in `live`.
+        An empty list, or one with one empty entry, makes the object forget all managers. Through a subresource, only those
+        of `live` count. What differs belongs to the writer now and to nobody else.
+
+        Args:
+            live: the object as it was, at `api_version`; None for a create.
+            new: the object as it will be, at `api_version`, with the managedFields that the client sent. Not changed.
+            manager: who writes.
+            api_version: the request's.
+            time: of the request, RFC 3339 in whole seconds.
+            subresource: through which the object is written; empty for the object itself.
+            reset_fields: fields that the subresource puts back, by version.
+
+        Returns:
+            The entries; empty where the object is to have no managedFields at all. Unchanged ones are the live object's own
+            dicts. Where an object does not fit its type, the live object's entries stay, as in the reference
+            (UpdateNoErrors): validation refuses such an object anyway.
+
+        """
+        creating = live is None
+        before = self._empty(api_version) if live is None else live
+        old_entries = _managed(before) or []
+        managers = _managers(before, new, through_subresource=bool(subresource))
+        if not managers and not creating:
+            return []
+        updater = Updater(self.typing_of, self.convert, reset_fields or {})
+        try:
+            managers = _update(updater, before, new, managers, manager, api_version, subresource, time)
+        except ManagedError:
+            return list(old_entries)
+        return encode(managers)
+
+    def apply(
+        self,
+        live: Object | None,
+        applied: Object,
+        *,
+        manager: str,
+        api_version: str,
+        time: str,
+        force: bool = False,
+        subresource: str = "",
+        reset_fields: ResetFields | None = None,
+    ) -> Applied:
+        """Apply an object to the live one (FEATURES rows 85 to 91).
+
+        Args:
+            live: the object as it is, at `api_version`; None where it is created.
+            applied: what the manager wants; only what it cares for. Not changed.
+            manager: who applies.
+            api_version: the request's.
+            time: of the request, RFC 3339 in whole seconds.
+            force: whether other managers lose what this one wants otherwise.
+            subresource: through which the object is written; empty for the object itself.
+            reset_fields: fields that the subresource puts back, by version.
+
+        Raises:
+            ApplyConflict: other managers own what would change.
+            BadApply: the applied object is of another kind or version, or has managedFields.
+            TypeProblem: it does not fit its type.
+            InvalidManagedFields: the live object's managedFields cannot be read.
+
+        """
+        self._check_kind(applied, api_version)
+        before = self._empty(api_version) if live is None else live
+        managers = decode(_managed(before), reuse=True)
+        bare = _without_managed(before)
+        updater = Updater(self.typing_of, self.convert, reset_fields or {})
+        request = _Apply(updater, manager, api_version, subresource, time)
+        if not managers:
+            self._validate(bare, api_version, _EXISTING, duplicates=True)
+            empty = self._empty(api_version)
+            managers = _update(updater, empty, bare, {}, BEFORE_FIRST_APPLY, api_version, subresource, time)
+        if _managed(applied) is not None:
+            raise BadApply("metadata.managedFields must be nil")
+        self._validate(applied, api_version, "failed to create typed patch object ({}): {}")
+        self._validate(bare, api_version, "failed to create typed live object ({}): {}", duplicates=True)
+        try:
+            merged, after = request.run(bare, applied, managers, force=force)
+        except ApplyConflict as e:
+            if manager != KUBECTL:
+                raise
+            _check_allowed(e, self._last_applied_fields(bare, api_version))
+            merged, after = request.run(bare, applied, managers, force=True)
+        obj = bare if merged is None else merged
+        if manager == KUBECTL:
+            obj = _with_last_applied(obj, applied)
+        return Applied(_with_managed(obj, encode(after)), changed=merged is not None)
+
+    def _empty(self, api_version: str) -> Object:
+        return {"apiVersion": api_version, "kind": self.kind, **self.typing_of(api_version).empty}
+
+    def _check_kind(self, applied: Object, api_version: str) -> None:
+        if applied.get("apiVersion") != api_version or applied.get("kind") != self.kind:
+            version = _group_version(str(applied.get("apiVersion", "")))
+            raise BadApply(f"invalid object type: {version}, Kind={applied.get('kind', '')}")
+
+    def _validate(self, obj: Object, api_version: str, text: str, *, duplicates: bool = False) -> None:
+        try:
+            validate(self.typing_of(api_version).root, obj, duplicates=duplicates)
+        except TypeProblem as e:
+            metadata = obj.get("metadata")
+            names = metadata if isinstance(metadata, dict) else {}
+            name = f"{names.get('namespace', '')}/{names.get('name', '')}; {_group_version(api_version)}, Kind={self.kind}"
+            raise TypeProblem(text.format(name, e)) from e
+
+    def _last_applied_fields(self, live: Object, api_version: str) -> FieldSet:
+        """Return what client-side apply applied last and the object still holds: what kubectl may take over unasked."""
+        text = _annotations(live).get(LAST_APPLIED)
+        try:
+            last = orjson.loads(text) if text else None
+        except orjson.JSONDecodeError:
+            return FieldSet()
+        if not isinstance(last, dict) or last.get("apiVersion") != api_version:
+            return FieldSet()
+        root = self.typing_of(api_version).root
+        try:
+            validate(root, last)
+            differs = compare(root, last, live)
+            return field_set(root, last) - differs.modified - differs.added - differs.removed
+        except ManagedError:
+            return FieldSet()
+
+
+@attrs.frozen
+class _Apply:
+    """One apply request."""
+
+    updater: Updater
+    manager: str
+    api_version: str
+    subresource: str
+    time: str
+
+    def run(self, live: Object, applied: Object, managers: Managers, *, force: bool) -> tuple[Object | None, Managers]:
+        who = identity(self.manager or UNKNOWN_MANAGER, APPLY, self.api_version, self.subresource)
+        last = managers.get(who)
+        merged, after = self.updater.apply(live, applied, self.api_version, managers, who, force=force)
+        mine = after.pop(who, None)
+        fields = mine.fields - NEVER_TRACKED if mine is not None else FieldSet()
+        if fields:
+            # An apply that leaves the object as it is moves no time; a new owner then has none (managedfieldsupdater.go).
+            time = self.time if merged is not None else last.time if last is not None else ""
+            after[who] = Owned(fields, self.api_version, applied=True, time=time)
+        return merged, after
+
+
+def _update(
+    updater: Updater,
+    live: Object,
+    new: Object,
+    managers: Managers,
+    manager: str,
+    api_version: str,
+    subresource: str,
+    time: str,
+) -> Managers:
+    """Give the writer what differs; its entry's time moves only if it comes to own something."""
+    # The writer's own earlier entry loses what changed like all others, and gets it back with the new time.
+    nobody = identity("", UPDATE, "")
+    bare_live, bare_new = _without_managed(live), _without_managed(new)
+    out, fields = updater.update(bare_live, bare_new, api_version, managers, nobody)
+    fields -= NEVER_TRACKED
+    if fields:
+        who = identity(manager or UNKNOWN_MANAGER, UPDATE, api_version, subresource)
+        left, before = out.get(who), managers.get(who)
+        if left is not None:
+            fields = left.fields | fields
+        mine = Owned(fields, api_version, applied=False, time=time)
+        out[who] = mine if before is None else before.again(mine)
+    return capped(out)
+
+
+def _managers(live: Object, new: Object, *, through_subresource: bool) -> Managers:
+    """Return the managers that count before a write (fieldmanager.go, decodeLiveOrNew)."""
+    sent, stored = _managed(new), _managed(live)
+    if not through_subresource and sent is not None and sent != stored:
+        if is_reset(sent):
+            return {}
+        try:
+            managers = decode(sent)
+        except InvalidManagedFields:
+            managers = {}
+        if managers:
+            return managers
+    try:
+        return decode(stored, reuse=True)
+    except InvalidManagedFields:
+        return {}
+
+
+def _managed(obj: Object) -> Any:
+    metadata = obj.get("metadata")
+    return metadata.get("managedFields") if isinstance(metadata, dict) else None
+
+
+def _without_managed(obj: Object) -> Object:
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return obj
+    return {**obj, "metadata": {name: item for name, item in metadata.items() if name != "managedFields"}}
+
+
+def _with_managed(obj: Object, entries: list[Entry]) -> Object:
+    metadata = {name: item for name, item in (obj.get("metadata") or {}).items() if name != "managedFields"}
+    if entries:
+        metadata["managedFields"] = entries
+    return {**obj, "metadata": metadata}
+
+
+def _annotations(obj: Object) -> Mapping[str, Any]:
+    annotations = (obj.get("metadata") or {}).get("annotations")
+    return annotations if isinstance(annotations, dict) else {}
+
+
+def _check_allowed(error: ApplyConflict, allowed: FieldSet) -> None:
+    """Raise the conflicts that client-side apply does not explain."""
+    left = [conflict for conflict in error.conflicts if conflict.path not in allowed]
+    if left:
+        raise ApplyConflict(left) from error
+
+
+def _with_last_applied(obj: Object, applied: Object) -> Object:
+    """Keep client-side apply's annotation up to date, where the object has one: kubectl may go back to it."""
+    if not _annotations(obj).get(LAST_APPLIED):
+        return obj
+    annotations = {**_annotations(obj), LAST_APPLIED: _last_applied(applied)}
+    if sum(len(name.encode()) + len(text.encode()) for name, text in annotations.items()) > ANNOTATIONS_MAX:
+        del annotations[LAST_APPLIED]
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+
+
+def _last_applied(applied: Object) -> str:
+    """Write an applied object as Go's encoder does, without the annotation itself."""
+    metadata = applied.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
+        annotations = {name: text for name, text in metadata["annotations"].items() if name != LAST_APPLIED}
+        applied = {**applied, "metadata": {**metadata, "annotations": annotations}}
+    return json_text(applied) + "\n"
+
+
+def _group_version(api_version: str) -> str:
+    """Write a version as Go writes its group and version: the core group is empty, not left out."""
+    return api_version if "/" in api_version else f"/{api_version}"
