@@ -1,6 +1,8 @@
 """/openapi/v2 and /openapi/v3: schemas for kubectl's validation and explain, made when they are asked for.
 
 A document's hash comes from its kinds and not from its text, so that the index of all documents builds none of them.
+Making a definition costs nothing here either: its part is hashed when somebody asks for any document, and written when
+somebody asks for its own.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from weakref import WeakKeyDictionary
 
+import attrs
 import orjson
+import trio
 
 from conversion.codec import JSON
 from conversion.gvk import GroupVersion, version_priority
 from watchd.api.discovery import Kinds, page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import parse_accept
-from watchd.api.openapi_build import Object, document_v2, document_v3, meta, schema_name
+from watchd.api.openapi_build import document_v2, document_v3
+from watchd.api.openapi_operations import schema_name
+from watchd.api.openapi_schemas import meta
 from watchd.api.version import MAJOR, MINOR, package_version
 from watchd.registry.kind import Kind, Version
 from watchd.registry.schemas import components
@@ -35,6 +41,21 @@ _INDEX, _V2 = "/openapi/v3", "/openapi/v2"
 Served = list[tuple[Kind, Version]]
 
 
+@attrs.frozen
+class _Catalogue:
+    """What documents there are while the kinds stay as they are."""
+
+    generation: int
+    groups: dict[str, Served]
+    """`apis/apps/v1` -> kinds, one document each."""
+    served: Served
+    """All of them, in the one document of version 2."""
+    hashes: dict[str, str]
+    """Path -> hash of its document."""
+    index: bytes
+    index_hash: str
+
+
 class OpenAPI:
     """Answers /openapi/v2 and /openapi/v3."""
 
@@ -44,8 +65,11 @@ class OpenAPI:
         self._runner = runner
         self._digests: WeakKeyDictionary[Kind, dict[str, bytes]] = WeakKeyDictionary()
         """Kind -> version -> digest of all that its part of a document depends on."""
+        self._catalogue: _Catalogue | None = None
         self._documents: dict[str, bytes] = {}
-        """Hash -> document, oldest first."""
+        """Hash -> document, the one not asked for the longest first."""
+        self._building = trio.Lock()
+        """One at a time: clients that all come at once get one document, built once."""
 
     async def handle(self, request: Request) -> Response:
         """Answer a request that was let through. Raises StatusError (405)."""
@@ -56,58 +80,67 @@ class OpenAPI:
             raise StatusError(
                 Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
             )
-        kinds = list(self._kinds.kinds)
-        # Off the loop: large definitions take their time to be hashed and written.
-        return await self._runner.run_sync(self._answer, request, path, kinds)
-
-    def _answer(self, request: Request, path: str, kinds: Sequence[Kind]) -> Response:
-        groups = _group_versions(kinds)
+        catalogue = await self._current()
         if path == _INDEX:
-            return self._index(request, groups)
+            known = _not_modified(request, catalogue.index_hash)
+            return known or _found(catalogue.index, catalogue.index_hash)
         if not _takes_json(request):
             return Response(406, [])
-        if path == _V2:
-            served = [pair for pairs in groups.values() for pair in pairs]
-            return self._document(request, self._hash(_V2, served), lambda: document_v2(served))
-        found = groups.get(path.removeprefix(f"{_INDEX}/"))
-        if found is None:
+        etag = catalogue.hashes.get(path)
+        if etag is None:
             return Response(404, [])
-        served = found
-        etag = self._hash(_INDEX, served)
-        asked = request.param("hash")
+        asked = request.param("hash") if path != _V2 else ""
         if asked and asked != etag:
             return Response(301, [("location", f"{path}?hash={etag}")])
-        response = self._document(request, etag, lambda: document_v3(served))
+        response = _not_modified(request, etag) or _found(await self._document(catalogue, path, etag), etag)
+        response.headers.append(("vary", "Accept"))
         if asked:
             expires = self._clock.now_ms() // 1000 + YEAR_SECONDS
             response.headers += [("cache-control", "public, immutable"), ("expires", formatdate(expires, usegmt=True))]
         return response
 
-    def _index(self, request: Request, groups: dict[str, Served]) -> Response:
-        paths = {
-            name: {"serverRelativeURL": f"{_INDEX}/{name}?hash={self._hash(_INDEX, served)}"} for name, served in groups.items()
-        }
-        body = orjson.dumps({"paths": paths})
-        etag = hashlib.sha512(body).hexdigest().upper()
-        # The reference leaves the type to a guess, which is text.
-        return _conditional(request, etag, [("content-type", "text/plain; charset=utf-8")], lambda: body)
+    async def _current(self) -> _Catalogue:
+        catalogue = self._catalogue
+        if catalogue is not None and catalogue.generation == self._kinds.generation:
+            await trio.lowlevel.checkpoint()
+            return catalogue
+        async with self._building:
+            catalogue = self._catalogue
+            if catalogue is None or catalogue.generation != self._kinds.generation:
+                # Off the loop: large definitions take their time to be hashed and written.
+                catalogue = await self._runner.run_sync(self._catalogued, self._kinds.generation, list(self._kinds.kinds))
+                self._catalogue = catalogue
+                current = set(catalogue.hashes.values())
+                self._documents = {etag: text for etag, text in self._documents.items() if etag in current}
+            return catalogue
 
-    def _document(self, request: Request, etag: str, build: Callable[[], Object]) -> Response:
-        return _conditional(
-            request, etag, [("content-type", JSON), ("vary", "Accept")], lambda: self._kept(etag, build)
-        )
+    def _catalogued(self, generation: int, kinds: Sequence[Kind]) -> _Catalogue:
+        groups = _group_versions(kinds)
+        served = [pair for pairs in groups.values() for pair in pairs]
+        hashes = {f"{_INDEX}/{name}": self._hash(_INDEX, pairs) for name, pairs in groups.items()}
+        paths = {name: {"serverRelativeURL": f"{_INDEX}/{name}?hash={hashes[f'{_INDEX}/{name}']}"} for name in groups}
+        hashes[_V2] = self._hash(_V2, served)
+        index = orjson.dumps({"paths": paths})
+        return _Catalogue(generation, groups, served, hashes, index, hashlib.sha512(index).hexdigest().upper())
 
-    def _kept(self, etag: str, build: Callable[[], Object]) -> bytes:
-        found = self._documents.get(etag)
-        if found is None:
-            found = self._documents[etag] = orjson.dumps(build())
-            total = sum(map(len, list(self._documents.values())))
-            for oldest in list(self._documents):
-                if total <= CACHE_BYTES:
-                    break
-                dropped = self._documents.pop(oldest, b"")
-                total -= len(dropped)
+    async def _document(self, catalogue: _Catalogue, path: str, etag: str) -> bytes:
+        if etag not in self._documents:
+            async with self._building:
+                if etag not in self._documents:
+                    build: Callable[[Served], bytes] = document_v2 if path == _V2 else document_v3
+                    served = catalogue.served if path == _V2 else catalogue.groups[path.removeprefix(f"{_INDEX}/")]
+                    self._keep(etag, await self._runner.run_sync(build, served))
+        # Back to the end of the line.
+        found = self._documents[etag] = self._documents.pop(etag)
         return found
+
+    def _keep(self, etag: str, document: bytes) -> None:
+        self._documents[etag] = document
+        total = sum(map(len, self._documents.values()))
+        for oldest in list(self._documents)[:-1]:
+            if total <= CACHE_BYTES:
+                break
+            total -= len(self._documents.pop(oldest))
 
     def _hash(self, dialect: str, served: Served) -> str:
         """Return the hash of a document: SHA-512, hexadecimal in capitals, as the reference's."""
@@ -132,7 +165,7 @@ def _digest(kind: Kind, version: Version) -> bytes:
         schema = sorted(meta()["schemas"])
     parts = [
         [kind.group, version.name, names.plural, names.kind, names.list_kind, kind.namespaced, kind.custom],
-        [kind.verbs, kind.subresources, version.status, version.scale is not None, schema],
+        [kind.verbs, kind.subresources, version.status, version.scale is not None, version.selectable_fields, schema],
     ]
     return hashlib.sha512(orjson.dumps(parts)).digest()
 
@@ -153,12 +186,12 @@ def _takes_json(request: Request) -> bool:
     return not header or any(clause.takes(JSON) for clause in parse_accept(header))
 
 
-def _conditional(
-    request: Request, etag: str, headers: list[tuple[str, str]], body: Callable[[], bytes]
-) -> Response:
-    """Answer 304 to a client that has this very text, and the text to others."""
+def _not_modified(request: Request, etag: str) -> Response | None:
+    """Answer a client that has this very text already."""
     quoted = f'"{etag}"'
     known = (text.strip().removeprefix("W/") for text in request.headers.get("if-none-match", "").split(","))
-    if quoted in known:
-        return Response(304, [("etag", quoted)])
-    return Response(200, [*headers, ("etag", quoted)], body())
+    return Response(304, [("etag", quoted)]) if quoted in known else None
+
+
+def _found(text: bytes, etag: str) -> Response:
+    return Response(200, [("content-type", JSON), ("etag", f'"{etag}"')], text)

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from watchd.api.message import Request
 from watchd.api.openapi import OpenAPI
+from watchd.api.openapi_operations import group_name, operations
+from watchd.api.openapi_schemas import meta
+from watchd.crd.install import kind_of
 from watchd.registry.builtin import KINDS
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.seams import InlineRunner
 from watchd.status import StatusError
+
+DEEP = 124
+"""Levels of a schema: as many as a definition's JSON can hold."""
 
 GROUP = "discovery.example.com"
 GIZMO_V3 = "com.example.discovery.v1.Gizmo"
@@ -49,6 +58,10 @@ BARE = Kind(
 class Installed:
     kinds: list[Kind]
     generation: int = 1
+
+    def replace(self, kind, by):
+        self.kinds[self.kinds.index(kind)] = by
+        self.generation += 1
 
 
 class FixedClock:
@@ -107,7 +120,7 @@ async def test_conditional_and_moved(openapi):
 async def test_a_changed_kind_changes_its_hash_alone(openapi, installed):
     before = body(await ask(openapi, "/openapi/v3"))["paths"]
     changed = attrs.evolve(GIZMO, versions=(attrs.evolve(GIZMO.versions[0], schema={"type": "object"}),))
-    installed.kinds[installed.kinds.index(GIZMO)] = changed
+    installed.replace(GIZMO, changed)
     after = body(await ask(openapi, "/openapi/v3"))["paths"]
     assert {name for name in before if before[name] != after[name]} == {f"apis/{GROUP}/v1"}
     document = body(await ask(openapi, f"/openapi/v3/apis/{GROUP}/v1"))
@@ -138,7 +151,7 @@ async def test_paths(openapi):
     gvk = {"group": GROUP, "version": "v1", "kind": "Gizmo"}
     assert paths[f"{root}/namespaces/{{namespace}}/gizmos/{{name}}/status"]["get"]["x-kubernetes-group-version-kind"] == gvk
     scale = paths[f"{root}/namespaces/{{namespace}}/gizmos/{{name}}/scale"]["put"]
-    assert scale["x-kubernetes-group-version-kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert scale["x-kubernetes-group-version-kind"] == gvk
     assert scale["operationId"] == "replaceDiscoveryExampleComV1NamespacedGizmoScale"
 
 
@@ -177,6 +190,7 @@ async def test_every_reference_leads_somewhere(openapi, installed):
         assert set(references(document)) - known <= {"#/components/schemas/nothing"}
     document = body(await ask(openapi, "/openapi/v2"))
     known = {f"#/definitions/{schema}" for schema in document["definitions"]}
+    known |= {f"#/parameters/{name}" for name in document["parameters"]}
     assert set(references(document)) <= known
     ids = [op["operationId"] for path in document["paths"].values() for name, op in path.items() if name != "parameters"]
     assert len(ids) == len(set(ids))
@@ -228,3 +242,118 @@ async def test_documents_are_kept_within_a_bound(openapi, monkeypatch):
     await ask(openapi, "/openapi/v3/apis/bare.example.com/v1")
     assert sum(map(len, openapi._documents.values())) <= len(first)
     assert (await ask(openapi, path)).body == first
+
+
+async def test_what_was_asked_for_last_is_kept(openapi, monkeypatch):
+    path = f"/openapi/v3/apis/{GROUP}/v1"
+    first = (await ask(openapi, path)).body
+    second = (await ask(openapi, "/openapi/v3/apis/coordination.k8s.io/v1")).body
+    await ask(openapi, path)
+    monkeypatch.setattr("watchd.api.openapi.CACHE_BYTES", len(first) + len(second))
+    await ask(openapi, "/openapi/v3/apis/bare.example.com/v1")
+    assert (await ask(openapi, path)).body is first
+    assert second not in openapi._documents.values()
+
+
+async def test_documents_of_changed_kinds_are_dropped(openapi, installed):
+    path, other = f"/openapi/v3/apis/{GROUP}/v1", "/openapi/v3/apis/bare.example.com/v1"
+    for each in (path, other, "/openapi/v2"):
+        await ask(openapi, each)
+    kept = (await ask(openapi, other)).body
+    installed.replace(GIZMO, attrs.evolve(GIZMO, namespaced=False))
+    await ask(openapi, "/openapi/v3")
+    assert list(openapi._documents.values()) == [kept]
+    assert (await ask(openapi, other)).body is kept
+
+
+async def test_clients_that_come_at_once_get_one_document(installed, nursery):
+    built = []
+
+    class Thread(InlineRunner):
+        async def run_sync(self, function, *args):
+            built.append(function.__name__)
+            await trio.testing.wait_all_tasks_blocked()
+            return function(*args)
+
+    openapi, answers = OpenAPI(installed, clock=FixedClock(), runner=Thread()), []
+
+    async def client():
+        answers.append((await ask(openapi, "/openapi/v2")).body)
+
+    async with trio.open_nursery() as clients:
+        for _ in range(3):
+            clients.start_soon(client)
+    assert built == ["_catalogued", "document_v2"]
+    assert answers[0] is answers[1] is answers[2]
+
+
+# As the reference has them: openapi_reference.json holds a definition and what apiextensions-apiserver published of it,
+# without the shared schemas.
+
+REFERENCE = json.loads(Path(__file__).with_name("openapi_reference.json").read_text())
+
+
+@pytest.fixture
+def as_reference(installed):
+    kind = kind_of(REFERENCE["definition"])
+    return OpenAPI(attrs.evolve(installed, kinds=[kind]), clock=FixedClock(), runner=InlineRunner())
+
+
+def differences(expected, found, path=""):
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in sorted(expected.keys() | found.keys()):
+            yield from differences(expected.get(name), found.get(name), f"{path}/{name}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for index, pair in enumerate(zip(expected, found, strict=True)):
+            yield from differences(*pair, f"{path}/{index}")
+    elif expected != found:
+        yield path, expected, found
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+async def test_version_3_is_the_references(as_reference, version):
+    found = body(await ask(as_reference, f"/openapi/v3/apis/openapi.example.com/{version}"))
+    expected = REFERENCE["v3"][version]
+    shared = meta()["schemas"]
+    found["components"]["schemas"] = {
+        name: schema for name, schema in found["components"]["schemas"].items() if name not in shared
+    }
+    assert list(differences(expected, {name: found[name] for name in expected})) == []
+
+
+async def test_version_2_is_the_references(as_reference):
+    found = body(await ask(as_reference, "/openapi/v2"))
+    expected = REFERENCE["v2"]
+    own = {name: schema for name, schema in found["definitions"].items() if name in expected["definitions"]}
+    paths = {path: item for path, item in found["paths"].items() if path in expected["paths"]}
+    assert list(differences(expected["definitions"], own)) == []
+    assert list(differences(expected["paths"], paths)) == []
+    assert list(differences(expected["parameters"], found["parameters"])) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "create", "delete"),
+    [("Area", "create an Area", "delete an Area"), ("use", "create an use", "delete an use"), ("Links", "create Links", "delete Links"), ("Boss", "create a Boss", "delete a Boss")],
+)
+def test_articles(kind, create, delete):
+    made = attrs.evolve(GIZMO, names=Names("things", kind))
+    said = [operation.description for operation in operations(made, made.versions[0])]
+    assert {create, delete} <= set(said)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [("example.com", "ExampleCom"), ("", "Core"), ("gateway.networking.k8s.io", "GatewayNetworking"), ("2nd.x-y.io", "NdXYIo")],
+)
+def test_group_names(group, name):
+    assert group_name(group) == name
+
+
+async def test_a_deep_schema_is_published(installed):
+    schema = {"type": "object"}
+    for _ in range(DEEP):
+        schema = {"type": "object", "properties": {"a": schema}}
+    deep = attrs.evolve(GIZMO, versions=(Version("v1", schema=schema),))
+    openapi = OpenAPI(attrs.evolve(installed, kinds=[deep]), clock=FixedClock(), runner=InlineRunner())
+    assert (await ask(openapi, f"/openapi/v3/apis/{GROUP}/v1")).status == 200
+    assert (await ask(openapi, "/openapi/v2")).status == 200
