@@ -6,7 +6,9 @@ The table CODES is the one place that decides HTTP statuses.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -239,8 +241,55 @@ def go_value(value: Any) -> str:
     if isinstance(value, str):
         return go_quote(value)
     if isinstance(value, int | float):
-        return str(value)
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        return go_number(value)
+    return go_json(value)
+
+
+_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+"""What Go's encoding/json escapes beside what JSON demands."""
+
+
+def go_json(value: Any) -> str:
+    """Write a value as Go's encoding/json does."""
+    return json.dumps(_whole(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False).translate(_GO_ESCAPES)
+
+
+_JSON_WHOLE = 1e21
+"""The floating point number from which encoding/json writes an exponent."""
+
+
+def _whole(value: Any) -> Any:
+    """Make floating point numbers without a fraction integers: encoding/json writes no `.0`."""
+    if isinstance(value, dict):
+        return {key: _whole(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_whole(child) for child in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _JSON_WHOLE else value
+
+
+_DIGITS = 6
+"""The most digits before the point that Go's %v writes without an exponent."""
+
+_ZEROS = 4
+"""The zeros behind the point from which Go's %v writes an exponent."""
+
+
+def go_number(number: float) -> str:
+    """Write a number as Go's %v does: 1 for 1.0, 1e+06 for a million."""
+    if isinstance(number, int):
+        return str(number)
+    if not math.isfinite(number):
+        return {math.inf: "+Inf", -math.inf: "-Inf"}.get(number, "NaN")
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    minus, text, point = "-" if sign else "", "".join(map(str, digits)), len(digits) + int(exponent)
+    if not any(digits):
+        return f"{minus}0"
+    if not -_ZEROS < point <= _DIGITS:
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        return f"{minus}{text[0]}{fraction}e{'-' if point < 1 else '+'}{abs(point - 1):02d}"
+    if point <= 0:
+        return f"{minus}0.{'0' * -point}{text}"
+    return f"{minus}{text.ljust(point, '0')[:point]}{'.' + text[point:] if len(text) > point else ''}"
 
 
 _JSON_TYPES: dict[type, str] = {bool: "bool", int: "number", float: "number", str: "string", list: "array", type(None): "null"}

@@ -12,6 +12,7 @@ from conversion.gvk import GroupVersion
 from watchd.api.options import CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
+from watchd.schema.embedded import MetadataMismatch
 from watchd.schema.typed import TypeMismatch, prune_and_check
 from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid, json_type
 
@@ -93,6 +94,13 @@ def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
             unknown += prune_and_check(obj, schema)
         except TypeMismatch as error:
             raise metadata.decode_error(str(error), version=version, kind=kind) from error
+    compiled = endpoint.version.compiled
+    if compiled is not None:
+        try:
+            unknown += compiled.coerce_and_prune(obj)
+        except MetadataMismatch as error:
+            raise metadata.decode_error(str(error), version=version, kind=kind) from error
+        compiled.default(obj)
     return unknown
 
 

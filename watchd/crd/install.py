@@ -2,22 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from conversion.gvk import version_priority
 from watchd.crd.definitions import storage_version
+from watchd.registry.embedded import RULES
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.registry.strategy import Strategy
+from watchd.schema.compiled import CompiledSchema, ScalePaths
+from watchd.schema.embedded import MetadataMismatch
+from watchd.status import FieldError
 
 Object = dict[str, Any]
 
 
 class CustomStrategy(Strategy):
-    """The rules of every custom kind; what its schema demands is not the strategy's business."""
+    """The rules of every custom kind; what its schemas demand is asked of them, by the apiVersion of the object."""
 
     unconditional_update = False
     generation = True
     status_reset = True
+
+    def __init__(self, schemas: Mapping[str, CompiledSchema]) -> None:
+        """Take the schemas of the versions, by apiVersion."""
+        self._schemas = schemas
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the client left out, in place."""
+        schema = self._schemas.get(obj["apiVersion"])
+        if schema is not None:
+            schema.default(obj)
+
+    def settle(self, obj: Object, *, defaults: bool = True) -> None:
+        """Bring what was stored or converted to what its version's schema says now, in place."""
+        schema = self._schemas.get(obj["apiVersion"])
+        if schema is None:
+            # That version is defined no more.
+            return
+        with suppress(MetadataMismatch):
+            schema.coerce_and_prune(obj)
+        if defaults:
+            schema.default(obj)
+
+    def skeleton(self, version: str) -> bytes:
+        """Return a digest of what `settle` does to objects of a version."""
+        for api_version, schema in self._schemas.items():
+            if api_version.rpartition("/")[2] == version:
+                return schema.skeleton
+        return b""
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Return what is wrong with a new object beyond its metadata."""
+        schema = self._schemas.get(obj["apiVersion"])
+        return schema.validate(obj) if schema is not None else []
+
+    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        """Return what is wrong with a changed object beyond its metadata."""
+        schema = self._schemas.get(obj["apiVersion"])
+        if schema is None:
+            return []
+        return schema.validate_status(obj, old) if subresource == "status" else schema.validate_update(obj, old)
 
 
 def kind_of(definition: Object) -> Kind:
@@ -28,9 +74,12 @@ def kind_of(definition: Object) -> Kind:
     """
     spec, metadata = definition["spec"], definition["metadata"]
     names = definition["status"]["acceptedNames"]
-    versions = sorted(spec["versions"], key=lambda version: version_priority(version["name"]))
+    listed = sorted(spec["versions"], key=lambda version: version_priority(version["name"]))
+    versions = tuple(_version(version, spec) for version in listed)
+    group = spec["group"]
+    schemas = {f"{group}/{version.name}": version.compiled for version in versions if version.compiled is not None}
     return Kind(
-        group=spec["group"],
+        group=group,
         names=Names(
             plural=names["plural"],
             kind=names["kind"],
@@ -39,10 +88,10 @@ def kind_of(definition: Object) -> Kind:
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
         ),
-        versions=tuple(_version(version, spec) for version in versions),
+        versions=versions,
         hub=storage_version(spec),
         namespaced=spec["scope"] == "Namespaced",
-        strategy=CustomStrategy(),
+        strategy=CustomStrategy(schemas),
         custom=True,
         uid=metadata.get("uid", ""),
     )
@@ -50,21 +99,29 @@ def kind_of(definition: Object) -> Kind:
 
 def _version(version: Object, spec: Object) -> Version:
     subresources = version.get("subresources") or {}
-    scale = subresources.get("scale")
+    found = subresources.get("scale")
+    scale = None
+    if found is not None:
+        scale = Scale(found["specReplicasPath"], found["statusReplicasPath"], found.get("labelSelectorPath") or "")
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
     return Version(
         name=version["name"],
         served=bool(version.get("served")),
         deprecation_warning=deprecation_warning(version, spec),
         status="status" in subresources,
-        scale=None
-        if scale is None
-        else Scale(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath") or ""),
-        schema=(version.get("schema") or {}).get("openAPIV3Schema"),
+        scale=scale,
+        schema=schema,
+        compiled=None if schema is None else _compiled(schema, scale),
         selectable_fields=tuple(
             field["jsonPath"].removeprefix(".") for field in version.get("selectableFields") or ()
         ),
         columns=tuple(version.get("additionalPrinterColumns") or ()),
     )
+
+
+def _compiled(schema: Object, scale: Scale | None) -> CompiledSchema:
+    paths = None if scale is None else ScalePaths(scale.spec_replicas, scale.status_replicas, scale.label_selector)
+    return CompiledSchema(schema, RULES, scale=paths)
 
 
 def deprecation_warning(version: Object, spec: Object) -> str:

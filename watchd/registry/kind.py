@@ -13,6 +13,7 @@ import orjson
 from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
 from conversion.hub import Hub, Spoke
 from watchd.registry.strategy import Strategy
+from watchd.schema.compiled import CompiledSchema
 
 Object = dict[str, Any]
 
@@ -67,6 +68,8 @@ class Version:
     scale: Scale | None = None
     schema: Any = None
     """The OpenAPI v3 schema of the whole object, or None where nothing is known."""
+    compiled: CompiledSchema | None = attrs.field(default=None, eq=False)
+    """What a custom kind's schema does to its objects."""
     selectable_fields: tuple[str, ...] = ()
     """Paths that field selectors may name, beside metadata.name and metadata.namespace (`spec.color`)."""
     columns: tuple[Any, ...] = ()
@@ -125,7 +128,7 @@ class Kind:
     @cached_property
     def epoch(self) -> bytes:
         """Digest of what stored bytes and headers depend on: while it is current they are trusted undecoded (DESIGN section 4)."""
-        parts = [str(self.hub_gvk), self.selectable_fields]
+        parts = [str(self.hub_gvk), self.selectable_fields, self.strategy.skeleton(self.hub).hex()]
         return hashlib.blake2b(orjson.dumps(parts), digest_size=EPOCH_BYTES).digest()
 
     def is_hub(self, version: str) -> bool:
@@ -138,12 +141,31 @@ class Kind:
         return Hub(self.group, self.names.kind, self.hub_gvk, spokes)
 
     def to_hub(self, obj: Object, version: str) -> Object:
-        """Convert from a version to the stored form. The result may share parts of the input. Raises ConversionError."""
-        return self._hub.to_hub(obj, version)
+        """Convert from a version to the stored form, as the hub's schema has it.
+
+        The result may share parts of the input, which is not changed. Raises ConversionError.
+        """
+        out = self._hub.to_hub(obj, version)
+        if self._alike(version):
+            return out
+        copied: Object = orjson.loads(orjson.dumps(out))
+        self.strategy.settle(copied)
+        return copied
 
     def from_hub(self, obj: Object, version: str) -> Object:
-        """Convert from the stored form to a version. The result may share parts of the input. Raises ConversionError."""
-        return self._hub.from_hub(obj, version)
+        """Convert from the stored form to a version. Takes over the object. Raises ConversionError.
+
+        What the version's schema does not know goes; its defaults are those of objects that come in at it, and are not
+        filled in here, as in the reference.
+        """
+        out = self._hub.from_hub(obj, version)
+        if not self._alike(version):
+            self.strategy.settle(out, defaults=False)
+        return out
+
+    def _alike(self, version: str) -> bool:
+        """Tell whether a version's schema treats objects as the hub's does."""
+        return self.strategy.skeleton(version) == self.strategy.skeleton(self.hub)
 
     def version(self, name: str) -> Version | None:
         """Return a version by name, served or not."""

@@ -109,12 +109,17 @@ def decode(obj: Object, *, version: str, kind: str) -> list[str]:
         unknown = prune_and_check(meta, OBJECT_META, path="metadata", struct=kind)
     except TypeMismatch as e:
         raise decode_error(str(e), version=version, kind=kind) from e
+    drop_empty(meta)
+    return unknown
+
+
+def drop_empty(meta: Object) -> None:
+    """Leave out of a decoded metadata what its Go type leaves out when it is written, and put in what that never leaves out."""
     for field in [field for field, value in meta.items() if value in ("", [], {}) or (field == "generation" and not value)]:
         del meta[field]
     for reference in meta.get("ownerReferences", ()):
         for field in ("apiVersion", "kind", "name", "uid"):
             reference.setdefault(field, "")
-    return unknown
 
 
 def decode_error(why: str, *, version: str, kind: str) -> StatusError:

@@ -54,6 +54,20 @@ class Strategy:
     def default(self, obj: Object) -> None:
         """Fill in what the client left out, in place; also applied to what is read from storage."""
 
+    def settle(self, obj: Object, *, defaults: bool = True) -> None:
+        """Bring what was stored or converted to what its version's schema says now, in place.
+
+        Args:
+            obj: the object; its apiVersion says by which version's schema.
+            defaults: whether absent fields take their defaults.
+
+        """
+
+    def skeleton(self, version: str) -> bytes:
+        """Return a digest of what `settle` does to objects of a version."""
+        del version
+        return b""
+
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Set what the server decides at creation, in place."""
 

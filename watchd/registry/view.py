@@ -43,8 +43,11 @@ class Selector(Protocol):
 
 
 def load_hub(kind: Kind, stored: Stored | Record) -> Object:
-    """Decode a stored value into an object of the hub version, as it was written. The caller owns the result."""
+    """Decode a stored value into an object of the hub version. The caller owns the result."""
     obj: Object = orjson.loads(stored.body)
+    if header_of(stored.header).epoch != kind.epoch:
+        # The schema has changed since this was written.
+        kind.strategy.settle(obj)
     hub = kind.hub_gvk
     if obj["apiVersion"] == str(hub.group_version) and obj["kind"] == hub.kind:
         return obj

@@ -1,0 +1,247 @@
+"""CompiledSchema: everything that a version's structural schema does to its objects.
+
+The order and the texts are the reference's (apiextensions-apiserver pkg/registry/customresource). Nothing is made of a
+part of the schema before the first object that has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+import orjson
+
+from watchd.schema import checks, embedded, listtypes, validation
+from watchd.schema.defaulting import Filler, compile_filler
+from watchd.schema.embedded import MetadataRules
+from watchd.schema.prune import Pruner, compile_pruner, prune
+from watchd.schema.ratcheting import Correlated
+from watchd.schema.structural import EMBEDDED, PRESERVE, Node
+from watchd.status import FieldError, FieldProblem
+
+Object = dict[str, Any]
+
+INT32_MAX = (1 << 31) - 1
+"""The most replicas of the scale subresource."""
+
+SKELETON_BYTES = 8
+"""Length of a skeleton's digest: enough that two schemas of one kind never meet."""
+
+_BLOCKING = frozenset(
+    {
+        FieldProblem.NOT_SUPPORTED,
+        FieldProblem.REQUIRED,
+        FieldProblem.TOO_LONG,
+        FieldProblem.TOO_MANY,
+        FieldProblem.TYPE_INVALID,
+    }
+)
+"""Problems after which no rules are asked: they may take the types and limits of the schema for granted."""
+
+_UNASKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+
+
+@attrs.frozen
+class ScalePaths:
+    """Where the scale subresource finds its values, as the definition has them (`.spec.replicas`)."""
+
+    spec: str
+    status: str
+    selector: str = ""
+
+
+class CompiledSchema:
+    """The schema of one version of a custom kind."""
+
+    def __init__(self, raw: Mapping[str, Any] | None, rules: MetadataRules, *, scale: ScalePaths | None = None) -> None:
+        """Take a schema.
+
+        Args:
+            raw: the OpenAPI v3 schema of the whole object; not to be changed after this.
+            rules: what holds for the metadata of embedded resources.
+            scale: the paths of the scale subresource, where there is one.
+
+        """
+        self.node = Node(raw or {})
+        self._rules = rules
+        self._scale = scale
+
+    @cached_property
+    def _pruner(self) -> Pruner:
+        return compile_pruner(self.node, resource=True)
+
+    @cached_property
+    def _filler(self) -> Filler:
+        return compile_filler(self.node)
+
+    @cached_property
+    def _has_rules(self) -> bool:
+        return _any_rules(self.node.raw)
+
+    @cached_property
+    def skeleton(self) -> bytes:
+        """Digest of what pruning and defaulting depend on: two schemas that have it in common treat objects alike."""
+        return hashlib.blake2b(orjson.dumps(_skeleton(self.node.raw)), digest_size=SKELETON_BYTES).digest()
+
+    def coerce_and_prune(self, obj: Object) -> list[str]:
+        """Drop what the schema does not name, and bring embedded resources' metadata to its type, in place.
+
+        Returns the paths of what was dropped, as the reference tells them.
+
+        Raises:
+            MetadataMismatch: an embedded resource's metadata has a wrong type.
+
+        """
+        # The reference drops these without a word, as it puts back what every object has.
+        dropped = prune(obj, self._pruner)
+        return dropped + sorted(embedded.coerce(obj, self.node, self._rules)) if self.node.has_embedded else dropped
+
+    def default(self, obj: Object) -> None:
+        """Drop nulls that may not be and set defaults, in place."""
+        self._filler(obj)
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Return what is wrong with a new object."""
+        errors = self._by_schema(obj, self.node)
+        errors += self._scaled(obj)
+        errors += embedded.validate_embedded(obj, self.node, self._rules)
+        errors += listtypes.duplicates(obj, self.node)
+        return errors + self._unasked(errors)
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """Return what is wrong with a changed object; what did not change may stay as it was."""
+        pair = Correlated(obj, old, self.node)
+        errors = self._by_schema(obj, self.node, pair)
+        errors += self._scaled(obj)
+        return self._changed(obj, old, errors)
+
+    def validate_status(self, obj: Object, old: Object) -> list[FieldError]:
+        """Return what is wrong with an object whose status was written: the rest is not looked at, rules aside."""
+        errors: list[FieldError] = []
+        pair = Correlated(obj, old, self.node)
+        node = self.node.properties.get("status")
+        if node is not None and "status" in obj:
+            errors += self._by_schema(obj["status"], node, pair.field("status"), "status")
+        errors += self._scaled(obj, spec=False)
+        return self._changed(obj, old, errors)
+
+    def _changed(self, obj: Object, old: Object, errors: list[FieldError]) -> list[FieldError]:
+        errors += embedded.validate_embedded(obj, self.node, self._rules)
+        repeated = list(listtypes.duplicates(obj, self.node))
+        if repeated and not any(listtypes.duplicates(old, self.node)):
+            errors += repeated
+        return errors + self._unasked(errors)
+
+    @staticmethod
+    def _by_schema(value: Any, node: Node, pair: Correlated | None = None, prefix: str = "") -> list[FieldError]:
+        if checks.is_valid(value, node):
+            return []
+        found = validation.examine(value, node, "", pair)
+        if pair is not None and found.problems and pair.equal():
+            return []
+        return [problem.error(prefix) for problem in found.problems.values()]
+
+    def _scaled(self, obj: Object, *, spec: bool = True) -> list[FieldError]:
+        """Check what the scale subresource reads."""
+        if self._scale is None:
+            return []
+        errors: list[FieldError] = []
+        paths = (self._scale.spec, self._scale.status) if spec else (self._scale.status,)
+        for path in paths:
+            errors += _replicas(obj, path)
+        if self._scale.selector:
+            _, why = _nested(obj, self._scale.selector, str)
+            if why:
+                errors.append(FieldError(FieldProblem.INVALID, self._scale.selector, "", why))
+        return errors
+
+    def _unasked(self, errors: Sequence[FieldError]) -> list[FieldError]:
+        """Say that rules were not asked, where there are some and errors forbid it."""
+        if self._has_rules and any(error.problem in _BLOCKING for error in errors):
+            return [FieldError(FieldProblem.INVALID, "", None, _UNASKED)]
+        return []
+
+
+_SHAPING = ("default", "nullable", PRESERVE, EMBEDDED)
+"""What pruning and defaulting ask of a schema beside the schemas below it."""
+
+
+def _skeleton(schema: Any) -> Any:
+    """Return what shapes objects of a schema, without its limits and descriptions."""
+    if not isinstance(schema, Mapping):
+        return schema
+    properties, below = schema.get("properties") or {}, [schema.get("items"), schema.get("additionalProperties")]
+    return [
+        [schema.get(key) for key in _SHAPING],
+        {field: _skeleton(properties[field]) for field in sorted(properties)},
+        [_skeleton(child) for child in below],
+    ]
+
+
+def _any_rules(raw: Any) -> bool:
+    """Tell whether a schema, or one below, has rules."""
+    waiting = [raw]
+    while waiting:
+        schema = waiting.pop()
+        if schema.get("x-kubernetes-validations"):
+            return True
+        waiting += (schema.get("properties") or {}).values()
+        waiting += [child for child in (schema.get("items"), schema.get("additionalProperties")) if isinstance(child, dict)]
+    return False
+
+
+def _replicas(obj: Object, path: str) -> list[FieldError]:
+    value, why = _nested(obj, path, int)
+    if not why:
+        why = (
+            "should be a non-negative integer"
+            if value < 0
+            else f"should be less than or equal to {INT32_MAX}"
+            if value > INT32_MAX
+            else ""
+        )
+    return [FieldError(FieldProblem.INVALID, path, value, why)] if why else []
+
+
+_GO_TYPES = {str: "string", int: "int64", float: "float64", bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
+
+
+def _nested(obj: Object, path: str, kind: type) -> tuple[Any, str]:
+    """Return the value at a path, or its type's zero and what is wrong with it; one that is absent is zero."""
+    steps = path.removeprefix(".").split(".")
+    here: Any = obj
+    for index, step in enumerate(steps):
+        if here is None:
+            return kind(), ""
+        if here.__class__ is not dict:
+            at = "." + ".".join(steps[: index + 1])
+            return kind(), f"{at} accessor error: {_shown(here)} is of the type {_go_type(here)}, expected map[string]interface{{}}"
+        if step not in here:
+            return kind(), ""
+        here = here[step]
+    if here.__class__ is kind:
+        return here, ""
+    wanted = _GO_TYPES[kind]
+    at = "." + ".".join(steps)
+    return kind(), f"{at} accessor error: {_shown(here)} is of the type {_go_type(here)}, expected {wanted}"
+
+
+def _go_type(value: Any) -> str:
+    return _GO_TYPES.get(value.__class__, "<nil>")
+
+
+def _shown(value: Any) -> str:
+    """Write a value as Go's %v does."""
+    kind = value.__class__
+    if value is None:
+        return "<nil>"
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is dict:
+        return f"map[{' '.join(f'{key}:{_shown(child)}' for key, child in sorted(value.items()))}]"
+    if kind is list:
+        return f"[{' '.join(map(_shown, value))}]"
+    return str(value)

@@ -1,0 +1,46 @@
+"""Patterns of strings: Go's regular expressions, matched in linear time by RE2, whose syntax Go took over.
+
+Python's `re` knows another syntax and can take exponential time, by which the author of a definition could stop the
+server.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import re2
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+
+class Pattern:
+    """A pattern, compiled when it is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def _compiled(self) -> Any:
+        try:
+            return re2.compile(self.text, _OPTIONS)
+        except re2.error:
+            return None
+
+    @cached_property
+    def error(self) -> str:
+        """What is wrong with the pattern, in the words of Go's regexp; empty for a good one."""
+        try:
+            re2.compile(self.text, _OPTIONS)
+        except re2.error as error:
+            said = error.args[0] if error.args else ""
+            what, separator, where = (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).partition(": ")
+            return f"error parsing regexp: {what}" + (f": `{where}`" if separator else "")
+        return ""
+
+    def matches(self, text: str) -> bool:
+        """Tell whether the pattern is found anywhere in a text; a pattern that is none is found nowhere."""
+        # Bytes spare the package the mapping of offsets, which costs more than the search.
+        compiled = self._compiled
+        return compiled is not None and compiled.search(text.encode("utf-8", "replace")) is not None
