@@ -94,8 +94,7 @@ class DefinitionStrategy(Strategy):
         if subresource == "status":
             return _status(obj)
         established = conditions.is_true(old, conditions.ESTABLISHED)
-        preserved = bool(old["spec"].get("preserveUnknownFields"))
-        out = validation.validate_spec(obj["spec"], preserved_before=preserved)
+        out = validation.validate_spec(obj["spec"], old["spec"])
         out += validation.validate_spec_update(obj["spec"], old["spec"], established=established)
         out += _status(obj) + validation.validate_stored_versions(obj)
         return out + validation.validate_approval(obj, old)

@@ -1,17 +1,21 @@
 """What is wrong with a CustomResourceDefinition, in the reference's words (FEATURES rows 105, 107, 116).
 
 The reference checks its internal form, in which what all versions share stands once under spec (`hoist`), and its
-field paths say so; ours follow. Structural schemas themselves are not checked here: `schemas` tells where they stand.
+field paths say so; ours follow. What is wrong with the schemas is said by `watchd.crd.schemas`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from watchd.crd import internal
+from watchd.crd.fieldpaths import BadPath, resolve
+from watchd.crd.internal import Quoting
+from watchd.crd.schemas import validate_schema
 from watchd.registry import formats
 from watchd.registry.metadata import IMMUTABLE
 from watchd.status import FieldError, FieldProblem, go_quote
@@ -49,6 +53,24 @@ class Hoisted:
     columns: list[Object]
     selectable: list[Object]
 
+    def openapi(self) -> Object | None:
+        """Return the schema that all versions have in common."""
+        return (self.schema or {}).get("openAPIV3Schema")
+
+    def has_status(self, name: str) -> bool:
+        """Tell whether status is a subresource of a version."""
+        if self.subresources is not None:
+            return "status" in self.subresources
+        found = next((version for version in self.versions if version.get("name", "") == name), {})
+        return "status" in (found.get("subresources") or {})
+
+    def schemas(self) -> Iterator[tuple[Object, bool]]:
+        """Yield the schema of each version, and whether it has a status subresource."""
+        for version in self.versions:
+            schema = self.openapi() or (version.get("schema") or {}).get("openAPIV3Schema")
+            if schema is not None:
+                yield schema, self.has_status(version.get("name", ""))
+
 
 def hoist(spec: Mapping[str, Any]) -> Hoisted:
     """Bring a spec to the reference's internal form: what all versions have in common stands once."""
@@ -77,21 +99,6 @@ def hoist(spec: Mapping[str, Any]) -> Hoisted:
     )
 
 
-def schemas(spec: Mapping[str, Any]) -> Iterator[tuple[str, Object, bool]]:
-    """Yield each schema of a spec once: the reference's path of it, itself, whether there is a status subresource."""
-    form = hoist(spec)
-    if form.schema is not None:
-        if form.schema.get("openAPIV3Schema") is not None:
-            status = any("status" in (version.get("subresources") or {}) for version in spec["versions"])
-            yield "spec.validation.openAPIV3Schema", form.schema["openAPIV3Schema"], status
-        return
-    for index, version in enumerate(spec.get("versions") or ()):
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is not None:
-            status = "status" in (version.get("subresources") or {})
-            yield f"spec.versions[{index}].schema.openAPIV3Schema", schema, status
-
-
 def validate_name(definition: Object) -> list[FieldError]:
     """Check a new definition's name."""
     spec, name = definition["spec"], definition["metadata"].get("name", "")
@@ -101,9 +108,16 @@ def validate_name(definition: Object) -> list[FieldError]:
     return [_invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')]
 
 
-def validate_spec(spec: Mapping[str, Any], *, preserved_before: bool = False) -> list[FieldError]:
-    """Check a spec by itself. `preserved_before`: spec.preserveUnknownFields was true already, which is borne."""
+def validate_spec(spec: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[FieldError]:
+    """Check a spec by itself. What `old` had already is borne: preserveUnknownFields, and schemas that are the same."""
     form = hoist(spec)
+    checked = list(hoist(old).schemas()) if old is not None else []
+
+    def schema_faults(schema: Object | None, path: str, *, status: bool) -> list[FieldError]:
+        if schema is None or (schema, status) in checked:
+            return []
+        return validate_schema(schema, path, status=status)
+
     out = _group(spec.get("group", "")) + _enum("spec.scope", spec.get("scope", ""), ("Cluster", "Namespaced"))
     if form.schema is None or form.schema.get("openAPIV3Schema") is None:
         out.extend(
@@ -112,25 +126,26 @@ def validate_spec(spec: Mapping[str, Any], *, preserved_before: bool = False) ->
             if (version.get("schema") or {}).get("openAPIV3Schema") is None
         )
     for index, version in enumerate(form.versions):
-        out += _version(version, f"spec.versions[{index}]", form)
-    versions = spec.get("versions")
+        out += _version(version, f"spec.versions[{index}]", form, schema_faults)
     names = [version.get("name") for version in form.versions]
     if len(set(names)) != len(names):
-        out.append(_invalid("spec.versions", versions, "must contain unique version names"))
+        out.append(_of_versions(spec, form, "must contain unique version names"))
     if sum(bool(version.get("storage")) for version in form.versions) != 1:
-        out.append(_invalid("spec.versions", versions, "must have exactly one version marked as storage version"))
+        out.append(_of_versions(spec, form, "must have exactly one version marked as storage version"))
     out.extend(
         FieldError(FieldProblem.REQUIRED, f"spec.names.{field}")
         for field in ("plural", "singular", "kind", "listKind")
         if not spec["names"].get(field)
     )
     out += validate_names(spec["names"], "spec.names")
+    status = any(form.has_status(version.get("name", "")) for version in form.versions)
+    out += schema_faults(form.openapi(), "spec.validation.openAPIV3Schema", status=status)
     out += _subresources(form.subresources, "spec.subresources")
     out += _columns(form.columns, "spec.additionalPrinterColumns")
     if form.schema is not None:
         out += _selectable(form.selectable, form.schema.get("openAPIV3Schema"), "spec.selectableFields")
     out += _conversion(spec.get("conversion"))
-    if spec.get("preserveUnknownFields") and not preserved_before:
+    if spec.get("preserveUnknownFields") and not (old or {}).get("preserveUnknownFields"):
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         out.append(_invalid("spec.preserveUnknownFields", value=True, why=why))
     return out
@@ -227,7 +242,12 @@ def _group(group: str) -> list[FieldError]:
     return [_invalid("spec.group", group, ",".join(texts))] if texts else []
 
 
-def _version(version: Object, path: str, form: Hoisted) -> list[FieldError]:
+def _of_versions(spec: Mapping[str, Any], form: Hoisted, why: str) -> FieldError:
+    text = internal.versions(None if spec.get("versions") is None else form.versions)
+    return Quoting(FieldProblem.INVALID, "spec.versions", text, why)
+
+
+def _version(version: Object, path: str, form: Hoisted, schema_faults: Callable[..., list[FieldError]]) -> list[FieldError]:
     out: list[FieldError] = []
     name = version.get("name", "")
     texts = formats.dns1035_label(name)
@@ -237,14 +257,15 @@ def _version(version: Object, path: str, form: Hoisted) -> list[FieldError]:
     if warning is not None:
         texts = _warning(warning, deprecated=bool(version.get("deprecated")))
         out.extend(_invalid(f"{path}.deprecationWarning", warning, text) for text in texts)
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    out += schema_faults(schema, f"{path}.schema.openAPIV3Schema", status=form.has_status(name))
     out += _subresources(version.get("subresources"), f"{path}.subresources")
     out += _columns(version.get("additionalPrinterColumns") or (), f"{path}.additionalPrinterColumns")
     if form.schema is None:
         # Fields that all versions select have no schema in common here: each version's own is asked.
         fields = version.get("selectableFields") or form.selectable
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
     else:
-        fields, schema = version.get("selectableFields") or (), form.schema.get("openAPIV3Schema")
+        fields, schema = version.get("selectableFields") or (), form.openapi()
     return out + _selectable(fields, schema, f"{path}.selectableFields")
 
 
@@ -317,11 +338,12 @@ def _selectable(fields: Sequence[Object], schema: Object | None, path: str) -> l
         if not source:
             out.append(FieldError(FieldProblem.REQUIRED, at))
             continue
-        found = _field_at(source, schema or {})
-        if isinstance(found, str):
-            out.append(_invalid(at, source, f"is an invalid path: {found}"))
+        try:
+            found, steps = resolve(source, schema or {}, arrays=False)
+        except BadPath as error:
+            out.append(_invalid(at, source, f"is an invalid path: {error}"))
             continue
-        if source.split(".")[1] == "metadata":
+        if steps[0] == "metadata":
             out.append(_invalid(at, source, "must not point to fields in metadata"))
         if found.get("type") not in SELECTABLE_TYPES:
             why = (
@@ -336,26 +358,6 @@ def _selectable(fields: Sequence[Object], schema: Object | None, path: str) -> l
         why = f"must have at most {SELECTABLE_MAX} items"
         out.append(FieldError(FieldProblem.TOO_MANY, path, len(seen), why))
     return out
-
-
-def _field_at(path: str, schema: Object) -> Object | str:
-    """Return the schema that a path leads to, or why it leads nowhere."""
-    if "[" in path:
-        return "array notation is not allowed"
-    first, *steps = path.split(".")
-    if first:
-        return f"expected [ or . but got: {first}"
-    for step in steps:
-        if not step:
-            return "unexpected end of JSON path"
-        if schema.get("properties") is not None:
-            found = schema["properties"].get(step)
-        else:
-            found = schema.get("additionalProperties")
-        if not isinstance(found, dict):
-            return "does not refer to a valid field"
-        schema = found
-    return schema
 
 
 def _conversion(conversion: Mapping[str, Any] | None) -> list[FieldError]:

@@ -1,0 +1,109 @@
+"""Defaults of a definition's schemas: each must be valid by its own schema, and name no unknown fields (FEATURES row 109).
+
+The order and the texts are the reference's (apiextensions-apiserver pkg/apiserver/schema/defaulting). Defaults below
+`additionalProperties` are not looked at there, nor here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from watchd.crd.faults import invalid
+from watchd.registry.embedded import RULES
+from watchd.schema import checks, embedded, validation
+from watchd.schema.embedded import MetadataMismatch
+from watchd.schema.jsonvalue import copy_json
+from watchd.schema.prune import compile_pruner
+from watchd.schema.structural import EMBEDDED, META_FIELDS, Node
+from watchd.status import FieldError
+
+Schema = Mapping[str, Any]
+
+Surround = Callable[[Any], Any]
+"""From a default to the object in which it would stand."""
+
+_TYPE_META = {"apiVersion": "validation/v1", "kind": "Validation"}
+"""What the object around a default is, where the default does not say."""
+
+
+def validate_defaults(schema: Schema, path: str) -> list[FieldError]:
+    """Return what is wrong with the defaults of a whole schema, one whose structure is good."""
+    node = Node({**schema, EMBEDDED: True})
+    return list(_validate(node, path, _Place(node, dict)))
+
+
+@attrs.frozen
+class _Place:
+    """Where in an object a schema stands."""
+
+    root: Node
+    """The schema of the object."""
+    surround: Surround
+    inside_meta: bool = False
+
+    def field(self, name: str, *, inside_meta: bool) -> _Place:
+        outer = self.surround
+        return _Place(self.root, lambda value: outer({name: value}), inside_meta)
+
+    def entry(self) -> _Place:
+        outer = self.surround
+        return _Place(self.root, lambda value: outer([value]), self.inside_meta)
+
+
+def _validate(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
+    if node.embedded:
+        place = _Place(node, dict)
+    if node.default is not None:
+        at = f"{path}.default"
+        yield from _inside_meta(node, at, place) if place.inside_meta else _plain(node, at)
+    if node.items is not None:
+        yield from _validate(node.items, f"{path}.items", place.entry())
+    for name, child in node.properties.items():
+        if child.has_defaults:
+            inside = place.inside_meta or (node.embedded and name in META_FIELDS)
+            yield from _validate(child, f"{path}.properties[{name}]", place.field(name, inside_meta=inside))
+
+
+def _plain(node: Node, path: str) -> Iterator[FieldError]:
+    value = copy_json(node.default)
+    if value.__class__ is dict or value.__class__ is list:
+        if compile_pruner(node)(value):
+            yield invalid(path, node.default, "must not have unknown fields")
+            value = copy_json(node.default)
+        try:
+            # Nothing is done with what was dropped: the reference leaves that to the write that takes the default.
+            list(embedded.coerce(value, node, RULES, path))
+        except MetadataMismatch as mismatch:
+            yield mismatch.error
+            return
+        found = list(embedded.validate_embedded(value, node, RULES, path))
+        if found:
+            yield from found
+            return
+    yield from _by_schema(value, node, path)
+
+
+def _inside_meta(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
+    """Check a default of apiVersion, kind or of a part of metadata in the object around it."""
+    whole = {**_TYPE_META, **place.surround(copy_json(node.default))}
+    try:
+        list(embedded.coerce(whole, place.root, RULES))
+    except MetadataMismatch as mismatch:
+        yield invalid(path, node.default, f"must result in valid metadata: {mismatch.error}")
+        return
+    found = list(dict.fromkeys(map(str, embedded.validate_embedded(whole, place.root, RULES))))
+    if found:
+        told = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+        yield invalid(path, node.default, f"must result in valid metadata: {told}")
+        return
+    yield from _by_schema(node.default, node, path)
+
+
+def _by_schema(value: Any, node: Node, path: str) -> Iterator[FieldError]:
+    if checks.is_valid(value, node):
+        return
+    for problem in validation.examine(value, node).problems.values():
+        yield problem.error(path)

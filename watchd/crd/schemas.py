@@ -1,0 +1,34 @@
+"""What is wrong with one whole schema of a definition: structure, defaults, single schemas and rules, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchd.crd.defaults import validate_defaults
+from watchd.crd.faults import invalid
+from watchd.crd.structural import root_faults, walk
+from watchd.status import FieldError
+
+Schema = Mapping[str, Any]
+
+
+def validate_schema(schema: Schema, path: str, *, status: bool) -> list[FieldError]:
+    """Check a schema.
+
+    Args:
+        schema: the `openAPIV3Schema` of a version.
+        path: of the schema.
+        status: whether status is a subresource.
+
+    """
+    out = root_faults(schema, path, status=status)
+    found = walk(schema, path)
+    if not found.unsupported:
+        # The rest takes the structure for granted.
+        structure = found.structure or (validate_defaults(schema, path) if found.has_defaults else [])
+        out += structure
+    out += found.schemas
+    if found.unsupported and not out:
+        out.append(invalid(path, "", found.unsupported))
+    return out
