@@ -7,6 +7,7 @@ differs, since it runs on every write: what is equal is skipped by Python's own 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -28,10 +29,15 @@ class Comparison:
     modified: FieldSet
     added: FieldSet
 
-    @property
+    @cached_property
     def changed(self) -> FieldSet:
         """What is new or has another value."""
         return self.modified | self.added
+
+    @cached_property
+    def taken(self) -> FieldSet:
+        """What nobody owns any more on account of what it was."""
+        return self.changed | self.removed
 
     def without(self, reset: FieldSet | None) -> Comparison:
         """Leave out fields, with all that is below them."""

@@ -138,7 +138,7 @@ def _decode_entry(entry: Any, index: int, *, reuse: bool) -> tuple[Identity, Own
         raise InvalidManagedFields(f"managed fields entry {index} is not an object")
     get = entry.get
     operation, api_version, fields_type = get("operation"), get("apiVersion"), get("fieldsType")
-    if operation not in {APPLY, UPDATE}:
+    if operation not in (APPLY, UPDATE):
         raise InvalidManagedFields("operation must be `Apply` or `Update`")
     if not api_version:
         raise InvalidManagedFields("apiVersion must not be empty")

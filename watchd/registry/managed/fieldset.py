@@ -61,8 +61,10 @@ class FieldSet:
     __hash__ = None  # type: ignore[assignment]  # equal by content, like the dict within
 
     def __or__(self, other: FieldSet) -> FieldSet:
-        """Union."""
-        return FieldSet(union(self.tree, other.tree))
+        """Union. Returns one of the two where the other is empty."""
+        if not other.tree:
+            return self
+        return FieldSet(union(self.tree, other.tree)) if self.tree else other
 
     def __and__(self, other: FieldSet) -> FieldSet:
         """Intersection: what is a member of both."""
@@ -70,7 +72,7 @@ class FieldSet:
 
     def __sub__(self, other: FieldSet) -> FieldSet:
         """Difference, member by member: a parent does not take its children along. Returns self where nothing goes."""
-        if not other.tree:
+        if not other.tree or not self.tree:
             return self
         tree = _difference(self.tree, other.tree)
         return self if tree == self.tree else FieldSet(tree)

@@ -7,7 +7,8 @@ tracked (stripmeta.go), when a time moves (managedfieldsupdater.go), the first a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -123,10 +124,10 @@ class FieldManager:
             return []
         updater = Updater(self.typing_of, self.convert, reset_fields or {})
         try:
-            managers = _update(updater, before, new, managers, manager, api_version, subresource, time)
+            with _bounded_depth():
+                return encode(_update(updater, before, new, managers, manager, api_version, subresource, time))
         except ManagedError:
             return list(old_entries)
-        return encode(managers)
 
     def apply(
         self,
@@ -160,10 +161,25 @@ class FieldManager:
 
         """
         self._check_kind(applied, api_version)
+        with _bounded_depth():
+            return self._apply(live, applied, manager, api_version, time, subresource, reset_fields or {}, force=force)
+
+    def _apply(
+        self,
+        live: Object | None,
+        applied: Object,
+        manager: str,
+        api_version: str,
+        time: str,
+        subresource: str,
+        reset_fields: ResetFields,
+        *,
+        force: bool,
+    ) -> Applied:
         before = self._empty(api_version) if live is None else live
         managers = decode(_managed(before), reuse=True)
         bare = _without_managed(before)
-        updater = Updater(self.typing_of, self.convert, reset_fields or {})
+        updater = Updater(self.typing_of, self.convert, reset_fields)
         request = _Apply(updater, manager, api_version, subresource, time)
         if not managers:
             self._validate(bare, api_version, _EXISTING, duplicates=True)
@@ -285,6 +301,15 @@ def _managers(live: Object, new: Object, *, through_subresource: bool) -> Manage
         return decode(stored, reuse=True)
     except InvalidManagedFields:
         return {}
+
+
+@contextmanager
+def _bounded_depth() -> Iterator[None]:
+    """Tell of an object that is nested deeper than can be walked, or written: no log would take it."""
+    try:
+        yield
+    except (RecursionError, orjson.JSONEncodeError) as e:
+        raise TypeProblem(f"the object cannot be walked: {e}") from e
 
 
 def _managed(obj: Object) -> Any:

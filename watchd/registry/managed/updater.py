@@ -105,10 +105,9 @@ class Updater:
                 differs = self._at(owned.api_version, live, new, comparisons)
             except UnknownVersion:
                 continue
-            changed = differs.changed
-            if not force and (conflict := owned.fields & changed):
+            if not force and (conflict := owned.fields & differs.changed):
                 conflicts.append((other, conflict))
-            out[other] = owned.owning(owned.fields - (changed | differs.removed))
+            out[other] = owned.owning(owned.fields - differs.taken)
         if conflicts:
             conflicts.sort(key=lambda item: item[0].order)
             raise ApplyConflict([Conflict(other.text, path) for other, fields in conflicts for path in fields])

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from watchd.registry.managed.errors import ApplyConflict, BadApply
+from watchd.registry.managed.fieldpath import field
 from watchd.registry.managed.fieldset import paths
 from watchd.registry.managed.manager import FieldManager
-from watchd.registry.managed.typed import typing_of_builtin, typing_of_schema
+from watchd.registry.managed.scale import SCALE_VERSION, ScaleFields
+from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_builtin, typing_of_schema
 
 CONFORMANCE = Path(__file__).parents[3] / "conformance"
 TIME = "2026-01-01T00:00:00Z"
@@ -173,3 +175,18 @@ def test_golden_of_a_built_in_kind_starts_from_the_empty_struct():
     fields = FieldManager("CustomResourceDefinition", lambda _: typing, lambda obj, _: obj)
     managed = fields.update(None, body, manager=AGENT, api_version="apiextensions.k8s.io/v1", time=TIME)
     assert shown(managed) == shown(expected)
+
+
+@pytest.mark.parametrize(("case", "replicas"), [("scale-put", 4), ("scale-patch", 5)])
+def test_golden_of_scale(case, replicas):
+    _, goldens = conformance("subresources")
+    before, after = goldens[case][0]["body"], goldens[case][2]["body"]
+    version = before["apiVersion"]
+    entries = [{**entry, "time": TIME} for entry in before["metadata"]["managedFields"]]
+    scale = ScaleFields(entries, version, {version: (field("spec"), field("replicas"))})
+    live = {"apiVersion": SCALE_VERSION, "kind": "Scale", "metadata": {"name": "a", "uid": "u"}, "spec": {"replicas": 1}}
+    live["metadata"]["managedFields"] = scale.to_scale()
+    new = {**live, "spec": {"replicas": replicas}}
+    fields = FieldManager("Scale", lambda _: DEDUCED_TYPING, lambda obj, _: obj)
+    options = {"manager": AGENT, "api_version": SCALE_VERSION, "time": TIME, "subresource": "scale"}
+    assert shown(scale.to_parent(fields.update(live, new, **options))) == shown(after["metadata"]["managedFields"])
