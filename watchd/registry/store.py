@@ -194,6 +194,9 @@ class Store:
             self._refuse(endpoint, obj, problems + strategy.validate(obj))
             attributes.name = name
             await self._admission.validate(attributes)
+            if endpoint.version.status and strategy.status_reset:
+                # What is stored is read with its defaults, and the status that was dropped may have one.
+                strategy.default(obj)
             key = endpoint.key(namespace, name)
             if caller.dry_run:
                 if await self.log.get(key) is not None:
@@ -304,6 +307,8 @@ class Store:
             problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
             self._refuse(endpoint, new, problems + strategy.validate_update(new, old, subresource))
         await self._admission.validate(attributes)
+        if endpoint.version.status and strategy.status_reset:
+            strategy.default(new)
 
     async def _finish_update(
         self, endpoint: Endpoint, key: Key, stored: Stored, new: Object, old: Object, caller: Caller, checks: list[Check]
