@@ -18,15 +18,20 @@ import trio
 from conversion.codec import JSON, PROTOBUF, YAML
 from conversion.gvk import GroupVersion, version_priority
 from watchd.api.message import Request, Response
-from watchd.api.negotiate import CODECS, Accepted, accept, is_pretty, not_acceptable, parse_accept, transformation_of
+from watchd.api.negotiate import TYPED_CODECS, Accepted, is_pretty, not_acceptable, parse_accept, transformation_of
 from watchd.registry.kind import SUBRESOURCE_VERBS, Kind, Version
 from watchd.status import Reason, StatusError
 
 AGGREGATED_GROUP, AGGREGATED_VERSION, AGGREGATED_KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
 """What Accept asks for; v2beta1 is no longer served, as in the reference."""
 
-AGGREGATED_TYPE = f"{JSON};g={AGGREGATED_GROUP};v={AGGREGATED_VERSION};as={AGGREGATED_KIND}"
-"""The Content-Type of the aggregated form."""
+_AGGREGATED = f";g={AGGREGATED_GROUP};v={AGGREGATED_VERSION};as={AGGREGATED_KIND}"
+
+AGGREGATED_TYPE = f"{JSON}{_AGGREGATED}"
+"""The Content-Type of the aggregated form in JSON."""
+
+PLAIN_TYPES = (JSON, YAML, PROTOBUF)
+"""What the lists of groups and resources are written in; the aggregated form is also written in CBOR, as in the reference."""
 
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 """Verbs of custom kinds, in the order in which the reference lists them."""
@@ -139,15 +144,14 @@ class Discovery:
             raise StatusError(
                 Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
             )
-        if path in ("/api", "/apis"):
-            accepted = _accept_aggregated(request)
-            if accepted is None:
-                return self._aggregated(path, request)
-        else:
-            accepted = accept(request)
+        accepted, aggregated = _accept(request, aggregates=path in ("/api", "/apis"))
+        if aggregated:
+            return self._aggregated(path, request, accepted)
         if path == "/api":
-            # It names the address that it was reached by, so it is made for each.
-            body = accepted.encode(build())
+            # It names the address that it was reached by, so it is made for each. Protobuf's envelope has to name a
+            # version, which the others leave out.
+            known = {"apiVersion": "v1"} if accepted.content_type == PROTOBUF else {}
+            body = accepted.encode({**build(), **known})
         else:
             body, _ = self._kept((path, accepted.content_type, str(accepted.pretty)), lambda: accepted.encode(build()))
         return Response(200, [("content-type", accepted.content_type), ("vary", "Accept")], body)
@@ -216,15 +220,14 @@ class Discovery:
 
     # Everything at once
 
-    def _aggregated(self, path: str, request: Request) -> Response:
+    def _aggregated(self, path: str, request: Request, accepted: Accepted) -> Response:
         groups = [group for group in self._groups if (group == "") == (path == "/api")]
-        pretty = is_pretty(request)
-        accepted = Accepted(CODECS[JSON], JSON, pretty)
-        body, etag = self._kept((path, AGGREGATED_TYPE, str(pretty)), lambda: accepted.encode(self._group_discovery(groups)))
+        form = (path, accepted.content_type, str(accepted.pretty))
+        body, etag = self._kept(form, lambda: accepted.encode(self._group_discovery(groups)))
         headers = [("etag", etag), ("vary", "Accept")]
         if etag in (text.strip().removeprefix("W/") for text in request.headers.get("if-none-match", "").split(",")):
             return Response(304, headers)
-        return Response(200, [("content-type", AGGREGATED_TYPE), *headers], body)
+        return Response(200, [("content-type", accepted.content_type), *headers], body)
 
     def _group_discovery(self, groups: Iterable[str]) -> Object:
         items = [
@@ -249,21 +252,19 @@ class Discovery:
         }
 
 
-def _accept_aggregated(request: Request) -> Accepted | None:
-    """Choose the form of /api and /apis; None stands for the aggregated one. Raises StatusError (406)."""
+def _accept(request: Request, *, aggregates: bool) -> tuple[Accepted, bool]:
+    """Choose how discovery is answered, and tell whether everything at once is asked for. Raises StatusError (406)."""
+    pretty = is_pretty(request)
+    everything = (AGGREGATED_GROUP, AGGREGATED_VERSION, AGGREGATED_KIND)
     for clause in parse_accept(request.headers.get("accept", "").strip() or "*/*"):
         asked = transformation_of(clause.params)
-        if asked is None:
-            for media_type, codec in CODECS.items():
-                if clause.takes(media_type):
-                    return Accepted(codec, media_type, is_pretty(request))
-        elif clause.takes(JSON) and (asked.group, asked.version, asked.kind) == (
-            AGGREGATED_GROUP,
-            AGGREGATED_VERSION,
-            AGGREGATED_KIND,
-        ):
-            return None
-    raise not_acceptable(f"{JSON}, {YAML}, {PROTOBUF}")
+        aggregated = aggregates and asked is not None and (asked.group, asked.version, asked.kind) == everything
+        for media_type, codec in TYPED_CODECS.items():
+            if aggregated and clause.takes(media_type):
+                return Accepted(codec, f"{media_type}{_AGGREGATED}", pretty), True
+            if asked is None and media_type in PLAIN_TYPES and clause.takes(media_type):
+                return Accepted(codec, media_type, pretty or clause.params.get("pretty") == "1"), False
+    raise not_acceptable(", ".join(PLAIN_TYPES))
 
 
 def _grouped(kinds: Sequence[Kind]) -> dict[str, dict[str, list[Kind]]]:

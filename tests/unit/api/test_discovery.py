@@ -5,8 +5,10 @@ import json
 import attrs
 import pytest
 
+from conversion.codec import CBOR, PROTOBUF, YAML
 from watchd.api.discovery import AGGREGATED_TYPE, Discovery, storage_version_hash
 from watchd.api.message import Request
+from watchd.api.negotiate import TYPED_CODECS
 from watchd.registry.kind import ALL_VERBS, Kind, Names, Scale, Version
 from watchd.status import StatusError
 
@@ -189,11 +191,43 @@ def test_etag(discovery, installed):
         (f"{AGGREGATED_TYPE};profile=nopeer,application/json", "APIGroupDiscoveryList"),
         (f"{AGGREGATED_TYPE.replace('v2', 'v2beta1')},application/json", "APIGroupList"),
         ("application/json", "APIGroupList"),
-        ("application/vnd.kubernetes.protobuf,*/*", "APIGroupList"),
+        ("application/vnd.unknown,*/*", "APIGroupList"),
     ],
 )
 def test_forms(discovery, accept, kind):
     assert body(ask(discovery, "/apis", accept))["kind"] == kind
+
+
+PARAMETERS = AGGREGATED_TYPE.removeprefix("application/json")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "path"),
+    [
+        *((media_type, path) for media_type in (YAML, PROTOBUF) for path in ("/apis", f"/apis/{GROUP}", f"/apis/{GROUP}/v1", "/api")),
+        *((f"{media_type}{PARAMETERS}", "/apis") for media_type in (YAML, PROTOBUF, CBOR)),
+    ],
+)
+def test_formats(discovery, media_type, path):
+    response = ask(discovery, path, media_type)
+    assert dict(response.headers)["content-type"] == media_type
+    read = TYPED_CODECS[media_type.partition(";")[0]].decode(response.body).value
+    plain = body(ask(discovery, path, f"application/json{PARAMETERS}" if ";" in media_type else "application/json"))
+    assert without_empty(read) == without_empty({"apiVersion": read.get("apiVersion"), **plain})
+
+
+def without_empty(node):
+    """Protobuf writes empty fields or leaves them out by rules of its own."""
+    if isinstance(node, list):
+        return [without_empty(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {name: without_empty(value) for name, value in node.items() if value not in ("", [], {}, None, False)}
+
+
+def test_plain_lists_are_not_written_in_cbor(discovery):
+    with pytest.raises(StatusError, match=r"accepted: application/json, application/yaml, application/vnd\.kubernetes\.protobuf$"):
+        ask(discovery, f"/apis/{GROUP}", CBOR)
 
 
 def test_refusals(discovery):
