@@ -208,6 +208,16 @@ VALUELESS = frozenset(
 """Problems whose text does not quote the value."""
 
 
+class Written(str):
+    """A value of a field error that is already written as it is quoted."""
+
+    __slots__ = ()
+
+
+OMITTED = object()
+"""The value of a field error that quotes none although its kind usually does."""
+
+
 class FieldError(msgspec.Struct, frozen=True):
     """One thing wrong with one field (the reference's field.Error)."""
 
@@ -220,7 +230,8 @@ class FieldError(msgspec.Struct, frozen=True):
     def body(self) -> str:
         """Return the text without the path: a cause's message."""
         prose = PROSE[self.problem]
-        text = prose if self.problem in VALUELESS else f"{prose}: {go_value(self.value)}"
+        valueless = self.problem in VALUELESS or self.value is OMITTED
+        text = prose if valueless else f"{prose}: {go_value(self.value)}"
         return f"{text}: {self.detail}" if self.detail else text
 
     def __str__(self) -> str:
@@ -238,6 +249,8 @@ def go_value(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Written):
+        return str(value)
     if isinstance(value, str):
         return go_quote(value)
     if isinstance(value, int | float):
