@@ -13,7 +13,8 @@ import attrs
 
 from watchd.crd.faults import invalid
 from watchd.registry.embedded import RULES
-from watchd.schema import checks, embedded, validation
+from watchd.schema import embedded, validation
+from watchd.schema.cel.rules import compile_rules
 from watchd.schema.embedded import MetadataMismatch
 from watchd.schema.jsonvalue import copy_json
 from watchd.schema.prune import compile_pruner
@@ -29,9 +30,22 @@ _TYPE_META = {"apiVersion": "validation/v1", "kind": "Validation"}
 """What the object around a default is, where the default does not say."""
 
 
+class DefaultNode(Node):
+    """A schema as the reference reads it for defaults: neither int-or-string nor unknown formats mean anything special."""
+
+    def __init__(self, raw: Schema) -> None:
+        super().__init__(raw)
+        self.types = (self.type,) if self.type else ()
+
+    @property
+    def format(self) -> str:
+        """The format as it stands."""
+        return self.raw.get("format") or ""
+
+
 def validate_defaults(schema: Schema, path: str) -> list[FieldError]:
     """Return what is wrong with the defaults of a whole schema, one whose structure is good."""
-    node = Node({**schema, EMBEDDED: True})
+    node = DefaultNode({**schema, EMBEDDED: True})
     return list(_validate(node, path, _Place(node, dict)))
 
 
@@ -58,7 +72,7 @@ def _validate(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
         place = _Place(node, dict)
     if node.default is not None:
         at = f"{path}.default"
-        yield from _inside_meta(node, at, place) if place.inside_meta else _plain(node, at)
+        yield from _inside_meta(node, at, place) if place.inside_meta else _plain(node, at, place.root)
     if node.items is not None:
         yield from _validate(node.items, f"{path}.items", place.entry())
     for name, child in node.properties.items():
@@ -67,7 +81,7 @@ def _validate(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
             yield from _validate(child, f"{path}.properties[{name}]", place.field(name, inside_meta=inside))
 
 
-def _plain(node: Node, path: str) -> Iterator[FieldError]:
+def _plain(node: Node, path: str, root: Node) -> Iterator[FieldError]:
     value = copy_json(node.default)
     if value.__class__ is dict or value.__class__ is list:
         if compile_pruner(node)(value):
@@ -83,7 +97,7 @@ def _plain(node: Node, path: str) -> Iterator[FieldError]:
         if found:
             yield from found
             return
-    yield from _by_schema(value, node, path)
+    yield from _by_schema(node, path, root)
 
 
 def _inside_meta(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
@@ -99,11 +113,16 @@ def _inside_meta(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
         told = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
         yield invalid(path, node.default, f"must result in valid metadata: {told}")
         return
-    yield from _by_schema(node.default, node, path)
+    yield from _by_schema(node, path, place.root)
 
 
-def _by_schema(value: Any, node: Node, path: str) -> Iterator[FieldError]:
-    if checks.is_valid(value, node):
+def _by_schema(node: Node, path: str, root: Node) -> Iterator[FieldError]:
+    """Hold a default against its schema, and where that is content, against its rules."""
+    found = [problem.error(path) for problem in validation.examine(node.default, node).problems.values()]
+    if found:
+        yield from found
         return
-    for problem in validation.examine(value, node).problems.values():
-        yield problem.error(path)
+    rules = compile_rules(node.raw, resource=node is root)
+    if rules is not None:
+        # As what was there before, and as what comes anew.
+        yield from rules.validate(node.default, old=node.default, path=path) or rules.validate(node.default, path=path)

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from watchd.status import PROSE, FieldError
+from watchd.status import Written, go_json
 
 Object = Mapping[str, Any]
 
 Writer = Callable[[Any], str]
 
 
-class Quoting(FieldError, frozen=True):
-    """A field error whose value is the text of the internal form, to be quoted as it is."""
-
-    def body(self) -> str:
-        """Return the text without the path."""
-        text = f"{PROSE[self.problem]}: {self.value}"
-        return f"{text}: {self.detail}" if self.detail else text
-
-
-_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).translate(_ESCAPES)
-
-
-def _number(value: Any) -> str:
-    return _json(int(value) if isinstance(value, float) and value.is_integer() else value)
+_json = go_json
 
 
 def _optional(writer: Writer) -> Writer:
@@ -67,16 +49,16 @@ def _rules(rules: Any) -> str:
     return _each(rule)(rules)
 
 
-def schema(value: Object) -> str:
+def schema(value: Object) -> Written:
     """Write a schema (JSONSchemaProps)."""
-    return "{" + ",".join(f'"{go}":{writer(value.get(name))}' for go, name, writer in SCHEMA_FIELDS) + "}"
+    return Written("{" + ",".join(f'"{go}":{writer(value.get(name))}' for go, name, writer in SCHEMA_FIELDS) + "}")
 
 
-def schema_or_list(value: Any) -> str:
+def schema_or_list(value: Any) -> Written:
     """Write the schema of a list's entries (JSONSchemaPropsOrArray)."""
     if isinstance(value, list):
-        return f'{{"Schema":null,"JSONSchemas":{_each(schema)(value)}}}'
-    return f'{{"Schema":{schema(value)},"JSONSchemas":null}}'
+        return Written(f'{{"Schema":null,"JSONSchemas":{_each(schema)(value)}}}')
+    return Written(f'{{"Schema":{schema(value)},"JSONSchemas":null}}')
 
 
 def _or_bool(value: Any) -> str:
@@ -115,9 +97,9 @@ SCHEMA_FIELDS: tuple[tuple[str, str, Writer], ...] = (
     ("Format", "format", _text),
     ("Title", "title", _text),
     ("Default", "default", _json),
-    ("Maximum", "maximum", _number),
+    ("Maximum", "maximum", _json),
     ("ExclusiveMaximum", "exclusiveMaximum", _flag),
-    ("Minimum", "minimum", _number),
+    ("Minimum", "minimum", _json),
     ("ExclusiveMinimum", "exclusiveMinimum", _flag),
     ("MaxLength", "maxLength", _json),
     ("MinLength", "minLength", _json),
@@ -125,7 +107,7 @@ SCHEMA_FIELDS: tuple[tuple[str, str, Writer], ...] = (
     ("MaxItems", "maxItems", _json),
     ("MinItems", "minItems", _json),
     ("UniqueItems", "uniqueItems", _flag),
-    ("MultipleOf", "multipleOf", _number),
+    ("MultipleOf", "multipleOf", _json),
     ("Enum", "enum", _each(_json)),
     ("MaxProperties", "maxProperties", _json),
     ("MinProperties", "minProperties", _json),
@@ -192,6 +174,6 @@ version = _struct(
 """Writes a version of a spec (CustomResourceDefinitionVersion)."""
 
 
-def versions(values: Sequence[Object] | None) -> str:
+def versions(values: Sequence[Object] | None) -> Written:
     """Write the versions of a spec, null where there are none at all."""
-    return "null" if values is None else f"[{','.join(map(version, values))}]"
+    return Written("null" if values is None else f"[{','.join(map(version, values))}]")

@@ -5,25 +5,17 @@ The order and the texts are those of apiextensions-apiserver's pkg/apis/apiexten
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from watchd.crd import internal
 from watchd.crd.faults import forbidden, invalid, not_supported, required
-from watchd.crd.fieldpaths import BadPath, resolve
-from watchd.crd.internal import Quoting
-from watchd.schema.structural import EMBEDDED, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
-from watchd.status import FieldError, FieldProblem
+from watchd.schema.structural import EMBEDDED, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE
+from watchd.status import FieldError
 
 Schema = Mapping[str, Any]
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
-
-REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-"""What a rule may give as its reason."""
-
-_LINE_BREAK = re.compile(r"[\n\r]")
 
 
 def check_fields(
@@ -119,7 +111,7 @@ def _check_map(schema: Schema, path: str, out: list[FieldError]) -> None:
     if isinstance(items, list):
         text = internal.schema_or_list(items)
         why = f"must only have a single schema if {LIST_TYPE} is map"
-        out.append(Quoting(FieldProblem.INVALID, f"{path}.items", text, why))
+        out.append(invalid(f"{path}.items", text, why))
         return
     if items.get("type") != "object":
         why = f"must be object if parent array's {LIST_TYPE} is map"
@@ -153,38 +145,3 @@ def _check_entries(schema: Schema, items: Schema, path: str, out: list[FieldErro
             out.append(required(f"{at}.default", f"{why} must have a default or be a required property"))
         if field.get("nullable"):
             out.append(forbidden(f"{at}.nullable", f"{why} cannot be nullable"))
-
-
-def check_rules(schema: Schema, path: str, out: list[FieldError]) -> None:
-    """Check the fields of rules, but for the expressions themselves."""
-    for index, rule in enumerate(schema[VALIDATIONS]):
-        at = f"{path}.{VALIDATIONS}[{index}]"
-        text, message = rule.get("rule", ""), rule.get("message") or ""
-        if not text.strip():
-            out.append(required(f"{at}.rule", "rule is not specified"))
-        elif message and not message.strip():
-            out.append(invalid(f"{at}.message", message, "must be non-empty if specified"))
-        elif _LINE_BREAK.search(message.strip()):
-            out.append(invalid(f"{at}.message", message, "must not contain line breaks"))
-        elif _LINE_BREAK.search(text.strip()) and not message.strip():
-            out.append(required(f"{at}.message", "message must be specified if rule contains line breaks"))
-        expression, reason = rule.get("messageExpression") or "", rule.get("reason")
-        if expression and not expression.strip():
-            out.append(required(f"{at}.messageExpression", "messageExpression must be non-empty if specified"))
-        if reason is not None and reason not in REASONS:
-            out.append(not_supported(f"{at}.reason", reason, REASONS))
-        if rule.get("fieldPath"):
-            _check_field_path(rule["fieldPath"], schema, f"{at}.fieldPath", out)
-
-
-def _check_field_path(field_path: str, schema: Schema, path: str, out: list[FieldError]) -> None:
-    if not field_path.strip():
-        out.append(invalid(path, field_path, "must be non-empty if specified"))
-    if _LINE_BREAK.search(field_path):
-        out.append(invalid(path, field_path, "must not contain line breaks"))
-    try:
-        resolve(field_path, schema)
-    except BadPath:
-        out.append(invalid(path, field_path, "must be a valid path"))
-
-

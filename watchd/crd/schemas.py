@@ -8,6 +8,7 @@ from typing import Any
 from watchd.crd.defaults import validate_defaults
 from watchd.crd.faults import invalid
 from watchd.crd.structural import root_faults, walk
+from watchd.schema.cel.rule_checks import check_rules
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]
@@ -24,11 +25,14 @@ def validate_schema(schema: Schema, path: str, *, status: bool) -> list[FieldErr
     """
     out = root_faults(schema, path, status=status)
     found = walk(schema, path)
-    if not found.unsupported:
-        # The rest takes the structure for granted.
-        structure = found.structure or (validate_defaults(schema, path) if found.has_defaults else [])
-        out += structure
+    structure = found.structure
+    if not found.structure and not found.unsupported and found.has_defaults:
+        # Defaults take the structure for granted, and rules take both.
+        structure = validate_defaults(schema, path)
+    out += [] if found.unsupported else structure
     out += found.schemas
+    if not structure and not found.unsupported:
+        out += check_rules(schema, path, found=found.schemas)
     if found.unsupported and not out:
         out.append(invalid(path, "", found.unsupported))
     return out

@@ -8,15 +8,15 @@ structure is good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from watchd.crd import internal
 from watchd.crd.faults import forbidden, invalid, required
-from watchd.crd.internal import Quoting
-from watchd.crd.schema_fields import TYPES, check_extensions, check_fields, check_rules
+from watchd.crd.schema_fields import TYPES, check_extensions, check_fields
+from watchd.schema.cel.rule_checks import check_rule_fields
 from watchd.schema.patterns import Pattern
 from watchd.schema.structural import (
     EMBEDDED,
@@ -28,7 +28,7 @@ from watchd.schema.structural import (
     PRESERVE,
     VALIDATIONS,
 )
-from watchd.status import FieldError, FieldProblem
+from watchd.status import FieldError
 
 Schema = Mapping[str, Any]
 
@@ -86,17 +86,6 @@ class Scope:
     """Whether this is below apiVersion, kind or metadata of an object."""
     no_default: str | None = None
     """Why no default may stand here, None where one may."""
-    uncorrelated: str = ""
-    """The path of the outermost list or map whose parts cannot be told apart in an old and a new object."""
-
-
-@attrs.frozen
-class Rules:
-    """Rules in CEL that are to be checked once the whole structure is known to be good."""
-
-    path: str
-    schema: Schema
-    uncorrelated: str
 
 
 @attrs.define
@@ -109,8 +98,6 @@ class Found:
     """Faults of single schemas."""
     unsupported: str = ""
     """Why this is no structural schema at all; the first reason."""
-    rules: list[Rules] = attrs.field(factory=list)
-    """Where rules in CEL stand, those below first."""
     has_defaults: bool = False
     """Whether any schema has a default."""
 
@@ -139,7 +126,7 @@ def root_faults(schema: Schema, path: str, *, status: bool) -> list[FieldError]:
                     f"only [{_AT_ROOT_WITH_STATUS}] fields are allowed at the root of the schema "
                     "if the status subresource is enabled"
                 )
-                out.append(Quoting(FieldProblem.INVALID, path, internal.schema(schema), why))
+                out.append(invalid(path, internal.schema(schema), why))
                 break
     if schema.get("nullable"):
         out.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
@@ -155,10 +142,11 @@ class _Walker:
     def visit(self, schema: Schema, path: str, level: int, scope: Scope, *, typed: bool = False) -> None:
         """Check one schema and all below. `typed`: its anyOf may be the types of an integer or string."""
         found = self.found
-        before = len(found.schemas)
         if schema.keys().isdisjoint(_CHECKED):
             kind = schema.get("type")
-            if kind in TYPES and level not in {_ROOT, _NESTED} and not (kind == "array" and "items" not in schema):
+            items = schema.get("items")
+            whole = isinstance(items, Mapping) or (items is None and kind != "array")
+            if kind in TYPES and whole and level not in {_ROOT, _NESTED}:
                 self._below(schema, path, level, scope)
                 return
         check_fields(schema, path, found.schemas, inside_meta=scope.inside_meta, no_default=scope.no_default)
@@ -174,9 +162,7 @@ class _Walker:
         self._combinations(schema, path, level, scope, typed=typed or level != _NESTED)
         check_extensions(schema, path, found.schemas)
         if schema.get(VALIDATIONS):
-            check_rules(schema, path, found.schemas)
-            if level != _NESTED and len(found.schemas) == before:
-                found.rules.append(Rules(path, schema, scope.uncorrelated))
+            found.schemas.extend(check_rule_fields(schema, path))
 
     def _supported(self, schema: Schema) -> None:
         found = self.found
@@ -211,21 +197,19 @@ class _Walker:
             self._properties(properties, schema, path, level, scope)
         items = schema.get("items")
         if items is not None:
-            inner = _uncorrelated(scope, path) if schema.get(LIST_TYPE) != "map" else scope
             if isinstance(items, list):
                 for index, item in enumerate(items):
-                    self.visit(item, f"{path}.items[{index}]", _NESTED, inner)
+                    self.visit(item, f"{path}.items[{index}]", _NESTED, scope)
             else:
-                self.visit(items, f"{path}.items", _NESTED if nested else _ITEM, inner)
+                self.visit(items, f"{path}.items", _NESTED if nested else _ITEM, scope)
 
     def _properties(self, properties: Schema, schema: Schema, path: str, level: int, scope: Scope) -> None:
-        inner = scope if schema.get(MAP_TYPE, "granular") == "granular" else _uncorrelated(scope, path)
         below = _NESTED if level == _NESTED else _FIELD
         resource = level == _ROOT or schema.get(EMBEDDED)
         for name, child in properties.items():
-            here = inner
+            here = scope
             if resource and name in META_FIELDS:
-                here = attrs.evolve(inner, inside_meta=True)
+                here = attrs.evolve(scope, inside_meta=True)
                 if level == _ROOT:
                     here = attrs.evolve(here, no_default=f"in top-level {name}")
             self.visit(child, f"{path}.properties[{name}]", below, here)
@@ -240,9 +224,12 @@ class _Walker:
         for index, child in enumerate(schema.get("oneOf") or ()):
             self.visit(child, f"{path}.oneOf[{index}]", _NESTED, scope)
         any_of = schema.get("anyOf") or ()
-        if not (typed and any_of == INTEGER_OR_STRING):
-            for index, child in enumerate(any_of):
-                self.visit(child, f"{path}.anyOf[{index}]", _NESTED, scope)
+        seen = len(self.found.structure)
+        for index, child in enumerate(any_of):
+            self.visit(child, f"{path}.anyOf[{index}]", _NESTED, scope)
+        if typed and _is_integer_or_string(any_of):
+            # These are the types that may stand there.
+            del self.found.structure[seen:]
         for name, child in (schema.get("definitions") or {}).items():
             self.visit(child, f"{path}.definitions[{name}]", _NESTED, scope)
         for name, child in (schema.get("dependencies") or {}).items():
@@ -250,8 +237,9 @@ class _Walker:
                 self.visit(child, f"{path}.dependencies[{name}]", _NESTED, scope)
 
 
-def _uncorrelated(scope: Scope, path: str) -> Scope:
-    return scope if scope.uncorrelated else attrs.evolve(scope, uncorrelated=path)
+def _is_integer_or_string(any_of: Sequence[Schema]) -> bool:
+    # An empty reference is a fault of its own.
+    return [{key: value for key, value in schema.items() if key != "$ref"} for schema in any_of] == INTEGER_OR_STRING
 
 
 def _check_structure(schema: Schema, path: str, level: int, out: list[FieldError]) -> None:

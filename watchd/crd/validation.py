@@ -6,6 +6,7 @@ field paths say so; ours follow. What is wrong with the schemas is said by `watc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,8 +14,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from watchd.crd import internal
-from watchd.crd.fieldpaths import BadPath, resolve
-from watchd.crd.internal import Quoting
 from watchd.crd.schemas import validate_schema
 from watchd.registry import formats
 from watchd.registry.metadata import IMMUTABLE
@@ -39,6 +38,9 @@ SELECTABLE_MAX = 8
 
 WARNING_MAX = 256
 """Characters of a deprecationWarning: it travels in a header."""
+
+_PART = re.compile(r"[.\[\]]|[^.\[\]]+")
+"""A sign of a path, or what stands up to the next."""
 
 URL_FORM = "; desired format: https://host[/path]"
 
@@ -244,7 +246,7 @@ def _group(group: str) -> list[FieldError]:
 
 def _of_versions(spec: Mapping[str, Any], form: Hoisted, why: str) -> FieldError:
     text = internal.versions(None if spec.get("versions") is None else form.versions)
-    return Quoting(FieldProblem.INVALID, "spec.versions", text, why)
+    return _invalid("spec.versions", text, why)
 
 
 def _version(version: Object, path: str, form: Hoisted, schema_faults: Callable[..., list[FieldError]]) -> list[FieldError]:
@@ -338,12 +340,11 @@ def _selectable(fields: Sequence[Object], schema: Object | None, path: str) -> l
         if not source:
             out.append(FieldError(FieldProblem.REQUIRED, at))
             continue
-        try:
-            found, steps = resolve(source, schema or {}, arrays=False)
-        except BadPath as error:
-            out.append(_invalid(at, source, f"is an invalid path: {error}"))
+        found = _field_at(source, schema or {})
+        if isinstance(found, str):
+            out.append(_invalid(at, source, f"is an invalid path: {found}"))
             continue
-        if steps[0] == "metadata":
+        if source.split(".")[1] == "metadata":
             out.append(_invalid(at, source, "must not point to fields in metadata"))
         if found.get("type") not in SELECTABLE_TYPES:
             why = (
@@ -358,6 +359,28 @@ def _selectable(fields: Sequence[Object], schema: Object | None, path: str) -> l
         why = f"must have at most {SELECTABLE_MAX} items"
         out.append(FieldError(FieldProblem.TOO_MANY, path, len(seen), why))
     return out
+
+
+def _field_at(path: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | str:
+    """Return the schema that a path leads to, or why it leads nowhere."""
+    parts = iter(_PART.findall(path))
+    for part in parts:
+        if part == "[":
+            return "array notation is not allowed"
+        if part != ".":
+            return f"expected [ or . but got: {part}"
+        name = next(parts, None)
+        if name is None:
+            return "unexpected end of JSON path"
+        properties = schema.get("properties")
+        found = properties.get(name) if properties else schema.get("additionalProperties")
+        if isinstance(found, bool):
+            # Anything may stand there; nothing is known of it.
+            found = {}
+        if found is None:
+            return "does not refer to a valid field"
+        schema = found
+    return schema
 
 
 def _conversion(conversion: Mapping[str, Any] | None) -> list[FieldError]:

@@ -90,7 +90,8 @@ def of_string(value: str, node: Node, path: str) -> Iterator[Problem]:
     if longest is not None and length > longest:
         text = f"{path} in body should be at most {longest} chars long"
         unit = "byte" if longest == 1 else "bytes"
-        yield Problem(text, FieldProblem.TOO_LONG, path, value, f"may not be more than {longest} {unit}")
+        told = f"may not be more than {longest} {unit}" if longest >= 0 else "value is too long"
+        yield Problem(text, FieldProblem.TOO_LONG, path, value, told)
     elif shortest is not None and length < shortest:
         yield Problem(f"{path} in body should be at least {shortest} chars long", path=path, value=value)
     elif node.pattern is not None and not node.pattern.matches(value):

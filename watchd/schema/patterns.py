@@ -15,6 +15,19 @@ _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 
+_GO_WORDS = {
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "trailing \\": "trailing backslash at end of expression",
+}
+"""How Go's regexp words what RE2 says in other words."""
+
+
 class Pattern:
     """A pattern, compiled when it is first asked for."""
 
@@ -36,7 +49,7 @@ class Pattern:
         except re2.error as error:
             said = error.args[0] if error.args else ""
             what, separator, where = (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).partition(": ")
-            return f"error parsing regexp: {what}" + (f": `{where}`" if separator else "")
+            return f"error parsing regexp: {_GO_WORDS.get(what, what)}" + (f": `{where}`" if separator else "")
         return ""
 
     def matches(self, text: str) -> bool:

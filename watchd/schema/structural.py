@@ -47,22 +47,26 @@ class Node:
         self.checks: Any = None
         """What watchd.schema.checks made of the schema, kept here so that it goes with it."""
 
+    def _below(self, raw: Mapping[str, Any]) -> Node:
+        """Return the node of a schema below, which is read as this one is."""
+        return type(self)(raw)
+
     @cached_property
     def properties(self) -> dict[str, Node]:
         """The schemas of the named fields."""
-        return {name: Node(schema) for name, schema in (self.raw.get("properties") or {}).items()}
+        return {name: self._below(schema) for name, schema in (self.raw.get("properties") or {}).items()}
 
     @cached_property
     def items(self) -> Node | None:
         """The schema of a list's entries."""
         items = self.raw.get("items")
-        return Node(items) if isinstance(items, Mapping) else None
+        return self._below(items) if isinstance(items, Mapping) else None
 
     @cached_property
     def additional(self) -> Node | bool | None:
         """The schema of the fields that `properties` does not name; a bool allows or refuses them unseen."""
         found = self.raw.get("additionalProperties")
-        return Node(found) if isinstance(found, Mapping) else found
+        return self._below(found) if isinstance(found, Mapping) else found
 
     @property
     def list_type(self) -> str:
@@ -98,23 +102,23 @@ class Node:
     @cached_property
     def all_of(self) -> tuple[Node, ...]:
         """Schemas that all hold as well."""
-        return tuple(Node(schema) for schema in self.raw.get("allOf") or ())
+        return tuple(self._below(schema) for schema in self.raw.get("allOf") or ())
 
     @cached_property
     def any_of(self) -> tuple[Node, ...]:
         """Schemas of which at least one holds as well."""
-        return tuple(Node(schema) for schema in self.raw.get("anyOf") or ())
+        return tuple(self._below(schema) for schema in self.raw.get("anyOf") or ())
 
     @cached_property
     def one_of(self) -> tuple[Node, ...]:
         """Schemas of which exactly one holds as well."""
-        return tuple(Node(schema) for schema in self.raw.get("oneOf") or ())
+        return tuple(self._below(schema) for schema in self.raw.get("oneOf") or ())
 
     @cached_property
     def not_(self) -> Node | None:
         """A schema that must not hold."""
         found = self.raw.get("not")
-        return Node(found) if found is not None else None
+        return self._below(found) if found is not None else None
 
     def child(self, field: str) -> Node | None:
         """Return the schema of a field: a named one, else that of all others."""

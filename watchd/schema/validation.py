@@ -177,7 +177,8 @@ def _list(value: list[Any], node: Node, path: str, pair: Correlated | None) -> R
 
 def _too_many(text: str, path: str, size: int, most: int) -> Problem:
     unit = "item" if most == 1 else "items"
-    return Problem(text, FieldProblem.TOO_MANY, path, size, f"must have at most {most} {unit}")
+    told = f"must have at most {most} {unit}" if most >= 0 else "has too many items"
+    return Problem(text, FieldProblem.TOO_MANY, path, size, told)
 
 
 def _object(value: dict[str, Any], node: Node, path: str, pair: Correlated | None) -> Result:
