@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -10,12 +10,16 @@ from conversion.gvk import version_priority
 from watchd.crd.definitions import storage_version
 from watchd.registry.embedded import RULES
 from watchd.registry.kind import Kind, Names, Scale, Version
-from watchd.registry.strategy import Strategy
+from watchd.registry.strategy import Strategy, Warn
 from watchd.schema.compiled import CompiledSchema, ScalePaths
 from watchd.schema.embedded import MetadataMismatch
-from watchd.status import FieldError
+from watchd.status import FieldError, go_quote
 
 Object = dict[str, Any]
+
+
+STANDARD_FINALIZERS = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
+"""Finalizers without a domain that are Kubernetes' own."""
 
 
 class CustomStrategy(Strategy):
@@ -53,17 +57,28 @@ class CustomStrategy(Strategy):
                 return schema.skeleton
         return b""
 
-    def validate(self, obj: Object) -> list[FieldError]:
-        """Return what is wrong with a new object beyond its metadata."""
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Return what is wrong with an object beyond its metadata, and warn of what is let pass."""
         schema = self._schemas.get(obj["apiVersion"])
-        return schema.validate(obj) if schema is not None else []
+        errors: list[FieldError] = []
+        if schema is not None and old is None:
+            errors = schema.validate(obj)
+        elif schema is not None and old is not None:
+            validate = schema.validate_status if subresource == "status" else schema.validate_update
+            errors = validate(obj, old, warn)
+        if not errors and not subresource:
+            for text in finalizer_warnings(obj["metadata"], (old or {}).get("metadata") or {}):
+                warn(text)
+        return errors
 
-    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
-        """Return what is wrong with a changed object beyond its metadata."""
-        schema = self._schemas.get(obj["apiVersion"])
-        if schema is None:
-            return []
-        return schema.validate_status(obj, old) if subresource == "status" else schema.validate_update(obj, old)
+
+def finalizer_warnings(meta: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be said of the names of finalizers that are new."""
+    for name in sorted(set(meta.get("finalizers") or ()) - set(old.get("finalizers") or ())):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            including = " including a path (/)" if "." in name else ""
+            to_avoid = " to avoid accidental conflicts with other finalizer writers"
+            yield f"metadata.finalizers: {go_quote(name)}: prefer a domain-qualified finalizer name{including}{to_avoid}"
 
 
 def kind_of(definition: Object) -> Kind:

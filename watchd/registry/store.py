@@ -191,7 +191,7 @@ class Store:
             problems = metadata.validate_create(
                 obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format
             )
-            self._refuse(endpoint, obj, problems + strategy.validate(obj))
+            self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", caller.warnings.append))
             attributes.name = name
             await self._admission.validate(attributes)
             if endpoint.version.status and strategy.status_reset:
@@ -305,7 +305,7 @@ class Store:
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if validate:
             problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
-            self._refuse(endpoint, new, problems + strategy.validate_update(new, old, subresource))
+            self._refuse(endpoint, new, problems + strategy.judge(new, old, subresource, attributes.warnings.append))
         await self._admission.validate(attributes)
         if endpoint.version.status and strategy.status_reset:
             strategy.default(new)

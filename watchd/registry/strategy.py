@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from watchd.seams import Clock, Entropy
 
 Object = dict[str, Any]
+
+Warn = Callable[[str], None]
+"""Takes a text for the Warning header."""
 
 
 class NameFormat(Enum):
@@ -27,8 +31,8 @@ class NameFormat(Enum):
 class Strategy:
     """The rules of one kind, called by the Registry in this order.
 
-    Create: `prepare_create`, then the generic metadata rules, `validate`. Update: `prepare_update`, metadata rules,
-    `validate_update`. All work on objects of the hub version unless they say otherwise; none of them may block.
+    Create: `prepare_create`, then the generic metadata rules, `validate` (by way of `judge`). Update:
+    `prepare_update`, metadata rules, `validate_update`. All work on objects of the hub version unless they say otherwise; none of them may block.
     """
 
     create_on_update = False
@@ -83,6 +87,11 @@ class Strategy:
         """Return what is wrong with a changed object beyond its metadata."""
         del old, subresource
         return self.validate(obj)
+
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Return what is wrong with an object beyond its metadata, and warn of what is let pass. `old` is None for a new one."""
+        del warn
+        return self.validate(obj) if old is None else self.validate_update(obj, old, subresource)
 
     def fields(self, obj: Object) -> dict[str, str]:
         """Return the values of `selectable_fields`, for the stored header."""

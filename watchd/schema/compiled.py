@@ -7,7 +7,7 @@ part of the schema before the first object that has it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import attrs
 import orjson
 
 from watchd.schema import checks, embedded, listtypes, validation
+from watchd.schema.cel.rules import SKIPPED, Rules, Warn, blocked, compile_rules
 from watchd.schema.defaulting import Filler, compile_filler
 from watchd.schema.embedded import MetadataRules
 from watchd.schema.prune import Pruner, compile_pruner, prune
@@ -29,20 +30,6 @@ INT32_MAX = (1 << 31) - 1
 
 SKELETON_BYTES = 8
 """Length of a skeleton's digest: enough that two schemas of one kind never meet."""
-
-_BLOCKING = frozenset(
-    {
-        FieldProblem.NOT_SUPPORTED,
-        FieldProblem.REQUIRED,
-        FieldProblem.TOO_LONG,
-        FieldProblem.TOO_MANY,
-        FieldProblem.TYPE_INVALID,
-    }
-)
-"""Problems after which no rules are asked: they may take the types and limits of the schema for granted."""
-
-_UNASKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-
 
 @attrs.frozen
 class ScalePaths:
@@ -78,8 +65,8 @@ class CompiledSchema:
         return compile_filler(self.node)
 
     @cached_property
-    def _has_rules(self) -> bool:
-        return _any_rules(self.node.raw)
+    def _by_rules(self) -> Rules | None:
+        return compile_rules(self.node.raw)
 
     @cached_property
     def skeleton(self) -> bytes:
@@ -109,16 +96,18 @@ class CompiledSchema:
         errors += self._scaled(obj)
         errors += embedded.validate_embedded(obj, self.node, self._rules)
         errors += listtypes.duplicates(obj, self.node)
-        return errors + self._unasked(errors)
+        if self._by_rules is not None:
+            errors += [SKIPPED] if blocked(errors) else self._by_rules.validate(obj)
+        return errors
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        """Return what is wrong with a changed object; what did not change may stay as it was."""
+    def validate_update(self, obj: Object, old: Object, warn: Warn | None = None) -> list[FieldError]:
+        """Return what is wrong with a changed object; what did not change may stay as it was, and is warned of."""
         pair = Correlated(obj, old, self.node)
         errors = self._by_schema(obj, self.node, pair)
         errors += self._scaled(obj)
-        return self._changed(obj, old, errors)
+        return self._changed(pair, errors, warn)
 
-    def validate_status(self, obj: Object, old: Object) -> list[FieldError]:
+    def validate_status(self, obj: Object, old: Object, warn: Warn | None = None) -> list[FieldError]:
         """Return what is wrong with an object whose status was written: the rest is not looked at, rules aside."""
         errors: list[FieldError] = []
         pair = Correlated(obj, old, self.node)
@@ -126,14 +115,18 @@ class CompiledSchema:
         if node is not None and "status" in obj:
             errors += self._by_schema(obj["status"], node, pair.field("status"), "status")
         errors += self._scaled(obj, spec=False)
-        return self._changed(obj, old, errors)
+        return self._changed(pair, errors, warn)
 
-    def _changed(self, obj: Object, old: Object, errors: list[FieldError]) -> list[FieldError]:
+    def _changed(self, pair: Correlated, errors: list[FieldError], warn: Warn | None) -> list[FieldError]:
+        """Add what holds for every changed object: embedded resources, lists by key, rules."""
+        obj, old = pair.value, pair.old
         errors += embedded.validate_embedded(obj, self.node, self._rules)
         repeated = list(listtypes.duplicates(obj, self.node))
         if repeated and not any(listtypes.duplicates(old, self.node)):
             errors += repeated
-        return errors + self._unasked(errors)
+        if self._by_rules is not None:
+            errors += [SKIPPED] if blocked(errors) else self._by_rules.validate(obj, old=old, pair=pair, warn=warn)
+        return errors
 
     @staticmethod
     def _by_schema(value: Any, node: Node, pair: Correlated | None = None, prefix: str = "") -> list[FieldError]:
@@ -158,12 +151,6 @@ class CompiledSchema:
                 errors.append(FieldError(FieldProblem.INVALID, self._scale.selector, "", why))
         return errors
 
-    def _unasked(self, errors: Sequence[FieldError]) -> list[FieldError]:
-        """Say that rules were not asked, where there are some and errors forbid it."""
-        if self._has_rules and any(error.problem in _BLOCKING for error in errors):
-            return [FieldError(FieldProblem.INVALID, "", None, _UNASKED)]
-        return []
-
 
 _SHAPING = ("default", "nullable", PRESERVE, EMBEDDED)
 """What pruning and defaulting ask of a schema beside the schemas below it."""
@@ -179,18 +166,6 @@ def _skeleton(schema: Any) -> Any:
         {field: _skeleton(properties[field]) for field in sorted(properties)},
         [_skeleton(child) for child in below],
     ]
-
-
-def _any_rules(raw: Any) -> bool:
-    """Tell whether a schema, or one below, has rules."""
-    waiting = [raw]
-    while waiting:
-        schema = waiting.pop()
-        if schema.get("x-kubernetes-validations"):
-            return True
-        waiting += (schema.get("properties") or {}).values()
-        waiting += [child for child in (schema.get("items"), schema.get("additionalProperties")) if isinstance(child, dict)]
-    return False
 
 
 def _replicas(obj: Object, path: str) -> list[FieldError]:
