@@ -1,7 +1,7 @@
 """x-kubernetes-validations of a definition, checked when it is written (the reference's texts and limits).
 
-A walk over a schema calls `check_rule_fields` at each node, which tells what is wrong with the fields of rules. After
-the walk, where the schema is structural, `check_rules` compiles all rules and estimates what they can cost:
+What is wrong with the fields of rules is found by the walk over the schema. After it, where the schema is structural,
+all rules are compiled and what they can cost is estimated:
 
     errors += check_rules(schema, "spec.versions[0].schema.openAPIV3Schema", found=errors)
 
@@ -16,11 +16,10 @@ from typing import Any
 import attrs
 import orjson
 
-from watchd.schema.cel import fieldpaths
 from watchd.schema.cel.compiled import CompiledRule, Rule, Scope
 from watchd.schema.cel.declared import with_metadata
 from watchd.schema.cel.sizes import cap
-from watchd.status import FieldError, FieldProblem, Written, go_json, go_quote
+from watchd.status import FieldError, FieldProblem, Written, go_json
 
 RULES = "x-kubernetes-validations"
 
@@ -33,56 +32,9 @@ TOTAL_LIMIT = 100_000_000
 _TOLD = 4
 """The most expensive rules that are named where the total is too much."""
 
-_NEWLINE = re.compile(r"[\n\r]")
-_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-_GO_SPACE = " \t\n\v\f\r\x85\xa0"
 _ADVICE = (
     "try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared"
 )
-
-
-def check_rule_fields(schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    """Yield what is wrong with the fields of a node's rules, without looking into expressions.
-
-    Args:
-        schema: of the node, raw.
-        path: of the node, in the definition.
-
-    """
-    for number, raw in enumerate(schema.get(RULES) or ()):
-        yield from _check_fields(Rule.read(raw), schema, f"{path}.{RULES}[{number}]")
-
-
-def _check_fields(rule: Rule, schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    expression, message = rule.rule.strip(_GO_SPACE), rule.message.strip(_GO_SPACE)
-    if not expression:
-        yield FieldError(FieldProblem.REQUIRED, f"{path}.rule", "", "rule is not specified")
-    elif rule.message and not message:
-        yield FieldError(FieldProblem.INVALID, f"{path}.message", rule.message, "must be non-empty if specified")
-    elif _NEWLINE.search(message):
-        yield FieldError(FieldProblem.INVALID, f"{path}.message", rule.message, "must not contain line breaks")
-    elif _NEWLINE.search(expression) and not message:
-        why = "message must be specified if rule contains line breaks"
-        yield FieldError(FieldProblem.REQUIRED, f"{path}.message", "", why)
-    if rule.message_expression and not rule.message_expression.strip(_GO_SPACE):
-        why = "messageExpression must be non-empty if specified"
-        yield FieldError(FieldProblem.REQUIRED, f"{path}.messageExpression", "", why)
-    if rule.reason is not None and rule.reason not in _REASONS:
-        why = f"supported values: {', '.join(map(go_quote, _REASONS))}"
-        yield FieldError(FieldProblem.NOT_SUPPORTED, f"{path}.reason", rule.reason, why)
-    if rule.field_path:
-        yield from _check_path(rule.field_path, schema, f"{path}.fieldPath")
-
-
-def _check_path(text: str, schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    if not text.strip(_GO_SPACE):
-        yield FieldError(FieldProblem.INVALID, path, text, "must be non-empty if specified")
-    if _NEWLINE.search(text):
-        yield FieldError(FieldProblem.INVALID, path, text, "must not contain line breaks")
-    try:
-        fieldpaths.resolve(text, schema)
-    except fieldpaths.BadPath:
-        yield FieldError(FieldProblem.INVALID, path, text, "must be a valid path")
 
 
 def check_rules(

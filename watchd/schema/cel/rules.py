@@ -3,8 +3,7 @@
     rules = compile_rules(schema)              # None where the schema has no rules; compiles nothing yet
     errors = rules.validate(new, old=old, pair=Correlated(new, old, node), warn=warnings.append)
 
-Rules are compiled when the first value comes to them. `watchd.schema.cel.rule_checks.check_rules` checks the rules of a
-definition before.
+Rules are compiled when the first value comes to them. `check_rules` checks the rules of a definition before.
 """
 
 from __future__ import annotations
@@ -21,10 +20,13 @@ from watchd.schema.cel.declared import declare, with_metadata
 from watchd.schema.cel.errors import CelError, CostExceeded, EvaluationError
 from watchd.schema.cel.escaping import escape
 from watchd.schema.cel.program import Outcome, Program
+from watchd.schema.cel.rule_checks import check_rules
 from watchd.schema.cel.values import NO_OVERLOAD, NONE, Optional
 from watchd.schema.jsonvalue import identity
 from watchd.schema.ratcheting import Correlated
 from watchd.status import OMITTED, FieldError, FieldProblem, go_quote
+
+__all__ = ["SKIPPED", "Rules", "blocked", "check_rules", "compile_rules"]
 
 MESSAGE_SIZE = 5 * 1024
 """Bytes that a message from an expression may have."""
