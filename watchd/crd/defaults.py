@@ -7,6 +7,7 @@ The order and the texts are the reference's (apiextensions-apiserver pkg/apiserv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -41,6 +42,37 @@ class DefaultNode(Node):
     def format(self) -> str:
         """The format as it stands."""
         return self.raw.get("format") or ""
+
+
+    @cached_property
+    def all_of(self) -> tuple[Node, ...]:
+        """Schemas that all hold as well."""
+        return tuple(_PartNode(schema) for schema in self.raw.get("allOf") or ())
+
+    @cached_property
+    def any_of(self) -> tuple[Node, ...]:
+        """Schemas of which at least one holds as well."""
+        return tuple(_PartNode(schema) for schema in self.raw.get("anyOf") or ())
+
+    @cached_property
+    def one_of(self) -> tuple[Node, ...]:
+        """Schemas of which exactly one holds as well."""
+        return tuple(_PartNode(schema) for schema in self.raw.get("oneOf") or ())
+
+    @cached_property
+    def not_(self) -> Node | None:
+        """A schema that must not hold."""
+        found = self.raw.get("not")
+        return _PartNode(found) if found is not None else None
+
+
+class _PartNode(DefaultNode):
+    """A schema within allOf and the like, where the reference has no place for additionalProperties."""
+
+    @property
+    def additional(self) -> None:
+        """Nothing is said of fields that `properties` does not name."""
+        return
 
 
 def validate_defaults(schema: Schema, path: str) -> list[FieldError]:

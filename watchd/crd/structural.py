@@ -15,8 +15,8 @@ import attrs
 
 from watchd.crd import internal
 from watchd.crd.faults import forbidden, invalid, required
+from watchd.crd.rule_fields import check_rule_fields
 from watchd.crd.schema_fields import TYPES, check_extensions, check_fields
-from watchd.schema.cel.rule_checks import check_rule_fields
 from watchd.schema.patterns import Pattern
 from watchd.schema.structural import (
     EMBEDDED,
@@ -162,7 +162,7 @@ class _Walker:
         self._combinations(schema, path, level, scope, typed=typed or level != _NESTED)
         check_extensions(schema, path, found.schemas)
         if schema.get(VALIDATIONS):
-            found.schemas.extend(check_rule_fields(schema, path))
+            check_rule_fields(schema, path, found.schemas)
 
     def _supported(self, schema: Schema) -> None:
         found = self.found
@@ -238,8 +238,9 @@ class _Walker:
 
 
 def _is_integer_or_string(any_of: Sequence[Schema]) -> bool:
-    # An empty reference is a fault of its own.
-    return [{key: value for key, value in schema.items() if key != "$ref"} for schema in any_of] == INTEGER_OR_STRING
+    # What the reference's form of such schemas has no place for does not count.
+    nothing = (("$ref", ""), ("additionalProperties", False))
+    return [dict(item for item in schema.items() if item not in nothing) for schema in any_of] == INTEGER_OR_STRING
 
 
 def _check_structure(schema: Schema, path: str, level: int, out: list[FieldError]) -> None:
@@ -281,7 +282,7 @@ def _check_resource(properties: Schema, path: str, level: int, out: list[FieldEr
 
 def _only_names(metadata: Schema) -> bool:
     fields = metadata.get("properties") or {}
-    return metadata.keys() <= {"type", "default", "properties"} and fields.keys() <= {"name", "generateName"}
+    return metadata.keys() <= {"type", "default", "properties", "$ref"} and fields.keys() <= {"name", "generateName"}
 
 
 def _check_nested(schema: Schema, path: str, out: list[FieldError]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from conversion.gvk import GroupVersion
+from watchd.schema.jsonvalue import copy_json
 from watchd.schema.structural import Node
 from watchd.status import FieldError, FieldProblem
 
@@ -82,10 +83,11 @@ def _coerce_resource(value: dict[str, Any], rules: MetadataRules, path: str) -> 
         return
     at = _child(path, "metadata")
     meta = value["metadata"] = {} if value["metadata"] is None else value["metadata"]
+    given = copy_json(meta)
     try:
         unknown = rules.decode(meta)
     except ValueError as e:
-        raise MetadataMismatch(_invalid(at, meta, str(e))) from e
+        raise MetadataMismatch(_invalid(at, given, str(e))) from e
     for found in unknown:
         yield f"{at}.{found}"
 
