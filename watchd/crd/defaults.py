@@ -6,7 +6,7 @@ The order and the texts are the reference's (apiextensions-apiserver pkg/apiserv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -75,10 +75,17 @@ class _PartNode(DefaultNode):
         return
 
 
-def validate_defaults(schema: Schema, path: str) -> list[FieldError]:
-    """Return what is wrong with the defaults of a whole schema, one whose structure is good."""
+def validate_defaults(schema: Schema, path: str, defaulted: Container[int]) -> list[FieldError]:
+    """Return what is wrong with the defaults of a whole schema, one whose structure is good.
+
+    Args:
+        schema: the whole.
+        path: of the schema.
+        defaulted: the ids of the schemas that have a default, or one below: no other is looked at.
+
+    """
     node = DefaultNode({**schema, EMBEDDED: True})
-    return list(_validate(node, path, _Place(node, dict)))
+    return list(_validate(node, path, _Place(node, dict), defaulted))
 
 
 @attrs.frozen
@@ -99,18 +106,20 @@ class _Place:
         return _Place(self.root, lambda value: outer([value]), self.inside_meta)
 
 
-def _validate(node: Node, path: str, place: _Place) -> Iterator[FieldError]:
+def _validate(node: Node, path: str, place: _Place, defaulted: Container[int]) -> Iterator[FieldError]:
     if node.embedded:
         place = _Place(node, dict)
     if node.default is not None:
         at = f"{path}.default"
         yield from _inside_meta(node, at, place) if place.inside_meta else _plain(node, at, place.root)
-    if node.items is not None:
-        yield from _validate(node.items, f"{path}.items", place.entry())
-    for name, child in node.properties.items():
-        if child.has_defaults:
+    items = node.raw.get("items")
+    if items is not None and id(items) in defaulted:
+        yield from _validate(DefaultNode(items), f"{path}.items", place.entry(), defaulted)
+    for name, schema in (node.raw.get("properties") or {}).items():
+        if id(schema) in defaulted:
             inside = place.inside_meta or (node.embedded and name in META_FIELDS)
-            yield from _validate(child, f"{path}.properties[{name}]", place.field(name, inside_meta=inside))
+            here = place.field(name, inside_meta=inside)
+            yield from _validate(DefaultNode(schema), f"{path}.properties[{name}]", here, defaulted)
 
 
 def _plain(node: Node, path: str, root: Node) -> Iterator[FieldError]:

@@ -26,9 +26,9 @@ def validate_schema(schema: Schema, path: str, *, status: bool) -> list[FieldErr
     out = root_faults(schema, path, status=status)
     found = walk(schema, path)
     structure = found.structure
-    if not found.structure and not found.unsupported and found.has_defaults:
+    if not found.structure and not found.unsupported and found.defaulted:
         # Defaults take the structure for granted, and rules take both.
-        structure = validate_defaults(schema, path)
+        structure = validate_defaults(schema, path, found.defaulted)
     out += [] if found.unsupported else structure
     out += found.schemas
     if not structure and not found.unsupported:

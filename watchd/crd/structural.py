@@ -98,8 +98,8 @@ class Found:
     """Faults of single schemas."""
     unsupported: str = ""
     """Why this is no structural schema at all; the first reason."""
-    has_defaults: bool = False
-    """Whether any schema has a default."""
+    defaulted: set[int] = attrs.field(factory=set)
+    """The ids of the schemas that have a default, or one below."""
 
 
 def walk(schema: Schema, path: str) -> Found:
@@ -142,6 +142,13 @@ class _Walker:
     def visit(self, schema: Schema, path: str, level: int, scope: Scope, *, typed: bool = False) -> None:
         """Check one schema and all below. `typed`: its anyOf may be the types of an integer or string."""
         found = self.found
+        defaulted = len(found.defaulted)
+        self._visit(schema, path, level, scope, typed=typed)
+        if "default" in schema or len(found.defaulted) > defaulted:
+            found.defaulted.add(id(schema))
+
+    def _visit(self, schema: Schema, path: str, level: int, scope: Scope, *, typed: bool) -> None:
+        found = self.found
         if schema.keys().isdisjoint(_CHECKED):
             kind = schema.get("type")
             items = schema.get("items")
@@ -166,8 +173,6 @@ class _Walker:
 
     def _supported(self, schema: Schema) -> None:
         found = self.found
-        if "default" in schema:
-            found.has_defaults = True
         if found.unsupported:
             return
         for name in UNSUPPORTED:
