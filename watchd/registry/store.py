@@ -201,7 +201,7 @@ class Store:
             if caller.dry_run:
                 if await self.log.get(key) is not None:
                     raise already_exists(endpoint.group, endpoint.resource, name)
-                return Written(obj, None, created=True)
+                return Written(_as_stored(endpoint, obj), None, created=True)
             try:
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
             except storage_errors.Conflict as error:
@@ -325,7 +325,7 @@ class Store:
             return Written(new, stored if fresh and not caller.dry_run else None)
         if caller.dry_run:
             _set_revision(new, stored.revision)
-            return Written(new, None)
+            return Written(_as_stored(endpoint, new), None)
         written = await self._put(endpoint, key, new, stored.revision, checks)
         _set_revision(new, written.revision)
         return Written(new, written)
@@ -521,6 +521,12 @@ def _no_name_left(error: StatusError) -> StatusError:
     )
 
 
+def _as_stored(endpoint: Endpoint, obj: Object) -> Object:
+    """Return an object as it would be read back: by way of the hub, which may not know all of it."""
+    kind, version = endpoint.kind, endpoint.version.name
+    return obj if kind.is_hub(version) else kind.from_hub(kind.to_hub(obj, version), version)
+
+
 def _set_revision(obj: Object, revision: Revision) -> None:
     obj["metadata"]["resourceVersion"] = str(revision)
 
@@ -534,14 +540,14 @@ def _content(obj: Object, *, status: bool) -> bytes:
 def _split_status(new: Object, old: Object, subresource: str, *, custom: bool) -> None:
     """Keep a write of the object from changing status, and a write of status from changing anything else."""
     if subresource == "status":
-        status = new.get("status")
+        status, written = new.get("status"), "status" in new
         kept = {k: v for k, v in old.items() if k != "status"}
         if not custom:
             # Built-in kinds take labels and annotations through status.
             kept["metadata"] = new["metadata"]
         new.clear()
         new.update(kept)
-        if status is not None:
+        if written:
             new["status"] = status
     elif subresource == "":
         new.pop("status", None)

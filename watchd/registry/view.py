@@ -64,7 +64,9 @@ def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
     obj = load_hub(kind, stored)
     if not kind.is_hub(version):
         obj = kind.from_hub(obj, version)
-    kind.strategy.default(obj)
+    if not kind.custom:
+        # Custom kinds take the defaults of the version that is stored, when that is decoded.
+        kind.strategy.default(obj)
     return obj
 
 

@@ -105,6 +105,7 @@ class CompiledSchema:
         pair = Correlated(obj, old, self.node)
         errors = self._by_schema(obj, self.node, pair)
         errors += self._scaled(obj)
+        errors += embedded.validate_embedded(obj, self.node, self._rules)
         return self._changed(pair, errors, warn)
 
     def validate_status(self, obj: Object, old: Object, warn: Warn | None = None) -> list[FieldError]:
@@ -118,9 +119,8 @@ class CompiledSchema:
         return self._changed(pair, errors, warn)
 
     def _changed(self, pair: Correlated, errors: list[FieldError], warn: Warn | None) -> list[FieldError]:
-        """Add what holds for every changed object: embedded resources, lists by key, rules."""
+        """Add what holds for every changed object: lists by key, rules."""
         obj, old = pair.value, pair.old
-        errors += embedded.validate_embedded(obj, self.node, self._rules)
         repeated = list(listtypes.duplicates(obj, self.node))
         if repeated and not any(listtypes.duplicates(old, self.node)):
             errors += repeated
