@@ -47,8 +47,7 @@ class CustomStrategy(Strategy):
             return
         with suppress(MetadataMismatch):
             schema.coerce_and_prune(obj)
-        if defaults:
-            schema.default(obj)
+        (schema.default if defaults else schema.drop_nulls)(obj)
 
     def skeleton(self, version: str) -> bytes:
         """Return a digest of what `settle` does to objects of a version."""

@@ -65,6 +65,10 @@ class CompiledSchema:
         return compile_filler(self.node)
 
     @cached_property
+    def _null_dropper(self) -> Filler:
+        return compile_filler(self.node, fill=False)
+
+    @cached_property
     def _by_rules(self) -> Rules | None:
         return compile_rules(self.node.raw)
 
@@ -85,6 +89,10 @@ class CompiledSchema:
         # The reference drops these without a word, as it puts back what every object has.
         dropped = prune(obj, self._pruner)
         return dropped + sorted(embedded.coerce(obj, self.node, self._rules)) if self.node.has_embedded else dropped
+
+    def drop_nulls(self, obj: Object) -> None:
+        """Drop nulls that may not be and have no default, in place."""
+        self._null_dropper(obj)
 
     def default(self, obj: Object) -> None:
         """Drop nulls that may not be and set defaults, in place."""

@@ -49,9 +49,15 @@ def _completed_entry(found: Any, node: Node) -> Any:
     return found
 
 
-def compile_filler(node: Node) -> Filler:
-    """Return what drops the nulls and sets the defaults in the values of a schema."""
-    of_object, of_list = _object(node), _list(node)
+def compile_filler(node: Node, *, fill: bool = True) -> Filler:
+    """Return what drops the nulls and sets the defaults in the values of a schema.
+
+    Args:
+        node: the schema.
+        fill: whether defaults are set; without, nulls that a default would replace stay.
+
+    """
+    of_object, of_list = _object(node, fill=fill), _list(node, fill=fill)
 
     def run(value: Any) -> None:
         filler = of_object if value.__class__ is dict else of_list
@@ -64,27 +70,28 @@ def compile_filler(node: Node) -> Filler:
 class _Fields(dict[str, Filler]):
     """The fillers of a schema's fields, each made when it is first needed."""
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
+    def __init__(self, nodes: Mapping[str, Node], *, fill: bool) -> None:
         super().__init__()
         self._nodes = nodes
+        self._fill = fill
 
     def __missing__(self, field: str) -> Filler:
-        filler = self[field] = compile_filler(self._nodes[field])
+        filler = self[field] = compile_filler(self._nodes[field], fill=self._fill)
         return filler
 
 
-def _object(node: Node) -> Filler | None:
+def _object(node: Node, *, fill: bool) -> Filler | None:
     additional = node.additional if isinstance(node.additional, Node) else None
     nodes = node.properties
     if not nodes and additional is None:
         return None
-    below = _descent(nodes, additional)
-    scalars, composed = _defaults(nodes)
+    below = _descent(nodes, additional, fill=fill)
+    scalars, composed = _defaults(nodes if fill else {})
 
     def run(value: dict[str, Any]) -> None:
         nulls = below(value)
         if nulls is not None:
-            _settle(value, nulls, node)
+            _settle(value, nulls, node, fill=fill)
         for field, default in scalars:
             if field not in value:
                 value[field] = default
@@ -95,10 +102,12 @@ def _object(node: Node) -> Filler | None:
     return run
 
 
-def _descent(nodes: Mapping[str, Node], additional: Node | None) -> Callable[[dict[str, Any]], list[str] | None]:
+def _descent(
+    nodes: Mapping[str, Node], additional: Node | None, *, fill: bool
+) -> Callable[[dict[str, Any]], list[str] | None]:
     """Return what fills the fields that are there, and returns those that are null."""
-    fields = _Fields(nodes)
-    rest = compile_filler(additional) if additional is not None else None
+    fields = _Fields(nodes, fill=fill)
+    rest = compile_filler(additional, fill=fill) if additional is not None else None
 
     def run(value: dict[str, Any]) -> list[str] | None:
         nulls: list[str] | None = None
@@ -126,7 +135,7 @@ def _defaults(nodes: Mapping[str, Node]) -> tuple[list[tuple[str, Any]], list[tu
     return scalars, composed
 
 
-def _settle(value: dict[str, Any], nulls: list[str], node: Node) -> None:
+def _settle(value: dict[str, Any], nulls: list[str], node: Node, *, fill: bool) -> None:
     """Drop the nulls of an object, or make them their defaults, where they are not nullable."""
     for field in nulls:
         child = node.child(field)
@@ -134,16 +143,16 @@ def _settle(value: dict[str, Any], nulls: list[str], node: Node) -> None:
             continue
         if child.default is None:
             del value[field]
-        else:
+        elif fill:
             value[field] = completed_default(child)
 
 
-def _list(node: Node) -> Filler | None:
+def _list(node: Node, *, fill: bool) -> Filler | None:
     entries = node.items
     if entries is None:
         return None
-    filler = compile_filler(entries)
-    default = completed_default(entries) if not entries.nullable else None
+    filler = compile_filler(entries, fill=fill)
+    default = completed_default(entries) if fill and not entries.nullable else None
 
     def run(value: list[Any]) -> None:
         for index, child in enumerate(value):
