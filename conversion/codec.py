@@ -59,6 +59,10 @@ class DecodeError(ValueError):
     """A body that is not of its format. The message is the parser's own, for a 400."""
 
 
+class ValueOutOfRange(DecodeError):
+    """A body that is of its format, with a number in it that no value of ours can hold."""
+
+
 class Decoded(msgspec.Struct, frozen=True):
     """A decoded body."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from conversion.codec import Codec, DecodeError
+from conversion.codec import CBOR, Codec, DecodeError, ValueOutOfRange, text_of
 from conversion.gvk import GroupVersion
+from watchd.api import negotiate
 from watchd.api.options import CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
@@ -22,8 +23,11 @@ WriteOptions = CreateOptions | UpdateOptions | PatchOptions
 MAX_BODY_BYTES = 3 << 20
 """The largest request body, as the reference limits it (FEATURES row 18)."""
 
-EXCERPT_CHARS = 30
-"""Characters of a body that a message repeats."""
+EXCERPT_BYTES = 30
+"""Bytes of a body that a message repeats."""
+
+TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+"""What the reference reads apiVersion and kind into, as its messages call it."""
 
 
 def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteOptions, warnings: list[str]) -> Object:
@@ -35,12 +39,16 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
     """
     try:
         decoded = codec.decode(body)
+    except ValueOutOfRange as error:
+        raise strict_error(endpoint, [str(error)], head="") from error
     except DecodeError as error:
-        raise _undecodable(endpoint, body, str(error)) from error
+        raise _undecodable(endpoint, body, negotiate.unreadable(codec, error)) from error
     obj = decoded.value
+    if obj is None and codec.media_type != CBOR:
+        obj = {}
     if not isinstance(obj, dict):
-        raise _undecodable(endpoint, body, f"json: cannot unmarshal {json_type(obj)} into Go value of type map[string]interface {{}}")
-    check_gvk(endpoint, obj, body)
+        raise _undecodable(endpoint, body, f"{_unread(codec)}json: cannot unmarshal {json_type(obj)} into Go value of type {TYPE_META}")
+    check_gvk(endpoint, obj, body, codec)
     unknown = type_check(endpoint, obj)
     unknown_texts = [f"unknown field {go_quote(path)}" for path in unknown]
     if options.strict and (unknown_texts or decoded.strict_errors):
@@ -50,24 +58,23 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
     return obj
 
 
-def check_gvk(endpoint: Endpoint, obj: Object, body: bytes) -> None:
+def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> None:
     """Hold an object's apiVersion and kind against the endpoint's. Raises StatusError 400, 422."""
     names = endpoint.kind.names
     expected = endpoint.kind.api_version(endpoint.version.name)
-    api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
-    if not isinstance(kind, str) or not isinstance(api_version, str):
-        field = "kind" if not isinstance(kind, str) else "apiVersion"
-        raise _undecodable(endpoint, body, f"json: cannot unmarshal {json_type(obj[field])} into Go struct field .{field} of type string")
+    api_version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
+    if wrong := next((field for field in obj if field in ("apiVersion", "kind") and not isinstance(obj[field], str | None)), ""):
+        why = f"json: cannot unmarshal {json_type(obj[wrong])} into Go struct field .{wrong} of type string"
+        raise _undecodable(endpoint, body, _unread(codec) + why)
+    if api_version.count("/") > 1:
+        raise _undecodable(endpoint, body, f"unexpected GroupVersion string: {api_version}")
+    api_version = "" if api_version == "/" else api_version
     if not endpoint.kind.custom:
         # Built-in kinds take both from the path where the body is silent.
         api_version, kind = api_version or expected, kind or names.kind
         obj["apiVersion"], obj["kind"] = api_version, kind
     if not kind:
-        text = body.decode("utf-8", "replace")
-        excerpt = text if len(text) <= EXCERPT_CHARS else f"{text[:EXCERPT_CHARS]} ..."
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {names.kind}): Object 'Kind' is missing in '{text}' ({excerpt})"
-        )
+        raise _undecodable(endpoint, body, f"Object 'Kind' is missing in '{text_of(body)}'")
     if api_version != expected:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
@@ -87,7 +94,7 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes) -> None:
 def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
     """Bring an object to its Go type, in place; return the unknown fields. Raises StatusError 400."""
     version, kind = endpoint.version.name, endpoint.kind.names.kind
-    unknown = metadata.decode(obj, version=version, kind=kind)
+    unknown = metadata.decode(obj, version=version, kind=kind, custom=endpoint.kind.custom)
     schema = endpoint.version.schema
     if not endpoint.kind.custom and schema is not None:
         try:
@@ -104,20 +111,27 @@ def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
     return unknown
 
 
-def strict_error(endpoint: Endpoint, texts: Sequence[str]) -> StatusError:
+def strict_error(endpoint: Endpoint, texts: Sequence[str], *, head: str = "strict decoding error: ") -> StatusError:
     """400 for fieldValidation=Strict."""
     return metadata.decode_error(
-        f"strict decoding error: {', '.join(texts)}", version=endpoint.version.name, kind=endpoint.kind.names.kind
+        f"{head}{', '.join(texts)}", version=endpoint.version.name, kind=endpoint.kind.names.kind
     )
 
 
 def _undecodable(endpoint: Endpoint, body: bytes, why: str) -> StatusError:
-    names = endpoint.kind.names
-    if endpoint.kind.custom:
-        text = body[:EXCERPT_CHARS].decode("utf-8", "replace")
-        excerpt = f"{text} ..." if len(body) > EXCERPT_CHARS else text
-        return bad_request(f"the object provided is unrecognized (must be of type {names.kind}): {why} ({excerpt})")
-    return metadata.decode_error(why, version=endpoint.version.name, kind=names.kind)
+    what = f"the object provided is unrecognized (must be of type {endpoint.kind.names.kind})"
+    return bad_request(f"{what}: {why} ({_excerpt(body)})")
+
+
+def _excerpt(body: bytes) -> str:
+    """Show the beginning of a body: as text where it looks like JSON, else in hexadecimal digits."""
+    head = body[:EXCERPT_BYTES]
+    text = text_of(head) if body.startswith(b"{") else head.hex()
+    return f"{text} ..." if len(body) > EXCERPT_BYTES else text or "<empty>"
+
+
+def _unread(codec: Codec) -> str:
+    return "" if codec.media_type == CBOR else negotiate.UNREAD_JSON
 
 
 def copy_of(obj: Object) -> Object:

@@ -252,9 +252,18 @@ def content(request: Request, *, typed: bool = False) -> Codec:
     return codec
 
 
+UNREAD_JSON = "couldn't get version/kind; json parse error: "
+"""What stands before the parser's words: the reference reads apiVersion and kind first, and fails there."""
+
+
+def unreadable(codec: Codec, error: DecodeError) -> str:
+    """Say why a body is no object."""
+    return f"{UNREAD_JSON if codec.media_type == JSON else ''}{error}"
+
+
 def decode(codec: Codec, body: bytes) -> Any:
     """Decode a body whose fields nobody is warned of. Raises StatusError (400)."""
     try:
         return codec.decode(body).value
     except DecodeError as e:
-        raise bad_request(str(e)) from e
+        raise bad_request(unreadable(codec, e)) from e

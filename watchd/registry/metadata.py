@@ -38,6 +38,7 @@ KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSec
 """What an update cannot change."""
 
 _STRING = {"type": "string"}
+_UID = {"type": "string", "x-go-type": "types.UID"}
 _STRINGS = {"type": "object", "additionalProperties": _STRING}
 _TIME = {"type": "string", "format": "date-time", "title": "Time"}
 _BOOLEAN = {"type": "boolean"}
@@ -50,7 +51,7 @@ OBJECT_META: dict[str, Any] = {
         "generateName": _STRING,
         "namespace": _STRING,
         "selfLink": _STRING,
-        "uid": _STRING,
+        "uid": _UID,
         "resourceVersion": _STRING,
         "generation": {"type": "integer", "format": "int64"},
         "creationTimestamp": _TIME,
@@ -67,7 +68,7 @@ OBJECT_META: dict[str, Any] = {
                     "apiVersion": _STRING,
                     "kind": _STRING,
                     "name": _STRING,
-                    "uid": _STRING,
+                    "uid": _UID,
                     "controller": _BOOLEAN,
                     "blockOwnerDeletion": _BOOLEAN,
                 },
@@ -95,10 +96,11 @@ OBJECT_META: dict[str, Any] = {
 """The fields that metadata has, as a schema for decoding."""
 
 
-def decode(obj: Object, *, version: str, kind: str) -> list[str]:
+def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> list[str]:
     """Bring metadata to its Go type, in place: unknown and empty fields go, an absent metadata becomes empty.
 
-    `version` (without group) and `kind` are those of the body, for the message. Returns the unknown fields' paths.
+    `version` (without group) and `kind` are those of the body, for the message. That of a `custom` kind is decoded by
+    itself, from JSON with its fields in order, as in the reference. Returns the unknown fields' paths.
     Raises StatusError 400 for a value of the wrong type.
     """
     meta = obj.get("metadata")
@@ -106,11 +108,21 @@ def decode(obj: Object, *, version: str, kind: str) -> list[str]:
         obj["metadata"] = {}
         return []
     try:
-        unknown = prune_and_check(meta, OBJECT_META, path="metadata", struct=kind)
+        if custom:
+            meta = obj["metadata"] = _in_order(meta)
+            unknown = [f"metadata.{path}" for path in prune_and_check(meta, OBJECT_META, struct="ObjectMeta")]
+        else:
+            unknown = prune_and_check(meta, OBJECT_META, path="metadata", struct=kind)
     except TypeMismatch as e:
         raise decode_error(str(e), version=version, kind=kind) from e
     drop_empty(meta)
     return unknown
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def drop_empty(meta: Object) -> None:
@@ -153,16 +165,23 @@ def prepare_create(meta: Object, *, clock: Clock, entropy: Entropy) -> None:
     """Set what the server owns, in place, and generate a name where one is wanted.
 
     The caller sets generation where its kind has one. managedFields of a client are dropped.
-    Raises StatusError 500 for a resourceVersion, as the reference answers (FEATURES row 14).
     """
-    if meta.get("resourceVersion"):
-        raise internal("resourceVersion should not be set on objects to be created")
-    for field in (*SERVER_OWNED, "managedFields", "resourceVersion"):
+    for field in (*SERVER_OWNED, "managedFields"):
         meta.pop(field, None)
     meta["uid"] = entropy.uid()
     meta["creationTimestamp"] = rfc3339(clock.now_ms())
     if meta.get("generateName") and not meta.get("name"):
         meta["name"] = generated_name(meta["generateName"], entropy)
+
+
+def drop_resource_version(meta: Object) -> None:
+    """Take the resourceVersion off an object that is about to be stored for the first time.
+
+    Raises StatusError 500 for a revision, as the reference answers (FEATURES row 14): 0 and what is none pass.
+    """
+    given = meta.pop("resourceVersion", "")
+    if given.isascii() and given.isdigit() and given.strip("0"):
+        raise internal("resourceVersion should not be set on objects to be created")
 
 
 def generated_name(base: str, entropy: Entropy) -> str:

@@ -202,6 +202,7 @@ class Store:
                 if await self.log.get(key) is not None:
                     raise already_exists(endpoint.group, endpoint.resource, name)
                 return Written(_as_stored(endpoint, obj), None, created=True)
+            metadata.drop_resource_version(obj["metadata"])
             try:
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
             except storage_errors.Conflict as error:

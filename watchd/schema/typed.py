@@ -5,7 +5,7 @@ an error in the decoder's words. The schemas are OpenAPI v3 with these conventio
 `$ref` is `#/$defs/NAME` of the root schema, `anyOf` holds alternatives of different JSON types, `format` is one of
 `byte`, `date-time`, `int32` and `int64`, and a schema without a type takes anything. A field with `x-go-omitempty` goes
 where it holds its type's zero value; one with `x-go-zero` is written as that value where it is absent: both as Go's
-encoder does, so that an object leaves as the reference would have written it.
+encoder does, so that an object leaves as the reference would have written it. `x-go-type` names a type of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from watchd.status import go_json
 
 Schema = Mapping[str, Any]
 
@@ -271,6 +273,8 @@ def _go_type(schema: Schema, defs: Mapping[str, Schema]) -> str:
     """Name a field's type as Go does."""
     if "$ref" in schema:
         schema = defs[schema["$ref"].rpartition("/")[2]]
+    if "x-go-type" in schema:
+        return str(schema["x-go-type"])
     form = schema.get("format", "")
     kind = schema.get("type")
     if kind == "array":
@@ -288,7 +292,7 @@ def _go_type(schema: Schema, defs: Mapping[str, Schema]) -> str:
 def _mismatch(value: Any, go_type: str, field: str, struct: str, *, exact: bool = False) -> TypeMismatch:
     shape = {"boolean": "bool", "integer": "number"}.get(_shape(value), _shape(value))
     if exact:
-        shape = f"number {value}"
+        shape = f"number {go_json(value)}"
     if not field:
         return TypeMismatch(f"json: cannot unmarshal {shape} into Go value of type {go_type}")
     return TypeMismatch(f"json: cannot unmarshal {shape} into Go struct field {struct}.{field} of type {go_type}")

@@ -36,9 +36,9 @@ async def test_update_that_changes_nothing_writes_nothing(core, samples):
     assert watch.events == []
 
 
-async def test_one_and_one_point_nought_and_true_differ(core, things, samples):
+async def test_one_and_true_differ(core, things, samples):
     await core.call("POST", things, samples.thing(spec={"x": 1}))
-    for value, text in ((1.0, b'"x":1.0'), (True, b'"x":true'), (1, b'"x":1}')):
+    for value, text in ((True, b'"x":true'), (1, b'"x":1}')):
         head = core.log.head
         answer = await core.patch(f"{things}/a", {"spec": {"x": value}})
         assert text in answer.body

@@ -101,9 +101,17 @@ def test_namespaces_of_body_and_path():
 
 
 def test_a_resource_version_does_not_belong_on_create():
+    meta = created(name="a", resourceVersion="5")
     with pytest.raises(StatusError) as caught:
-        created(name="a", resourceVersion="5")
+        metadata.drop_resource_version(meta)
     assert caught.value.to_object() == RECORDED["create-with-resource-version"][0]
+
+
+@pytest.mark.parametrize("given", ["0", "x", "-1", "1.5", ""])
+def test_what_is_no_revision_does_not_matter_on_create(given):
+    meta = created(name="a", resourceVersion=given)
+    metadata.drop_resource_version(meta)
+    assert "resourceVersion" not in meta
 
 
 def test_the_server_owns_its_fields():
