@@ -7,7 +7,7 @@ from storage.types import Check
 from watchd.registry.attributes import Attributes, Operation
 from watchd.registry.registry import Registry
 from watchd.registry.value import header_of
-from watchd.status import Reason, StatusError, not_found
+from watchd.status import forbidden, not_found
 
 DEFINITIONS_GROUP = "apiextensions.k8s.io"
 DEFINITIONS = "customresourcedefinitions"
@@ -24,7 +24,7 @@ class DefinitionLifecycle:
         self._registry = registry
 
     async def mutate(self, attributes: Attributes) -> None:
-        """Refuse a create of a kind that is going. Raises StatusError 404, 405."""
+        """Refuse a create of a kind that is going. Raises StatusError 403, 404."""
         kind = attributes.kind
         if not kind.custom or attributes.operation is not Operation.CREATE:
             return
@@ -35,7 +35,7 @@ class DefinitionLifecycle:
             # The request was let in under a definition that has gone; another one may stand in its place.
             raise not_found(kind.group, kind.names.plural, attributes.name)
         if header_of(stored.header).deleting:
-            raise StatusError(Reason.METHOD_NOT_ALLOWED, TERMINATING, group=kind.group, kind=kind.names.plural)
+            raise forbidden(kind.group, kind.names.plural, attributes.name, TERMINATING)
         attributes.checks.append(Check(key, stored.revision))
 
     async def validate(self, attributes: Attributes) -> None:

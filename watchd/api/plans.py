@@ -14,6 +14,7 @@ from storage.types import Key, Revision, Scope, Stored
 from watchd.api.message import Stream
 from watchd.api.metrics import WatchEvents
 from watchd.registry.frames import FrameCache, Watched
+from watchd.registry.registry import Retirement
 from watchd.registry.view import View
 
 
@@ -39,6 +40,8 @@ class WatchPlan:
     """Events behind this revision; None: the present state comes first."""
     minimum: Revision
     """The revision that the present state must have reached."""
+    retirement: Retirement
+    """Ends it when its kind is served otherwise, or no longer."""
     bookmarks: bool
     """Whether the client takes bookmarks; the present state is then closed with one."""
     timeout_seconds: float

@@ -56,6 +56,7 @@ def plan_watch(
         scope=endpoint.scope(info.namespace, selection.name or "", wake_tag(endpoint, selection)),
         after=after,
         minimum=revision,
+        retirement=endpoint.retirement,
         bookmarks=options.allow_watch_bookmarks,
         timeout_seconds=timeout,
         jitter=entropy.fraction(),

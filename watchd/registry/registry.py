@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import attrs
 
 from conversion.gvk import GroupVersionResource
 from storage.log import Log
 from storage.types import Key, KindId, Scope, kind_of, make_key
 from watchd.registry.kind import Kind, Version
+
+
+class Retirement:
+    """Tells those who serve a kind for long that it is served otherwise now, or no longer."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._calls: list[Callable[[], object]] = []
+
+    def announce(self) -> None:
+        """Say so, once and for all."""
+        self.done = True
+        for call in tuple(self._calls):
+            call()
+
+    @contextmanager
+    def calling(self, call: Callable[[], object]) -> Iterator[None]:
+        """Have something called while in the context, at once if it has been said already."""
+        self._calls.append(call)
+        try:
+            if self.done:
+                call()
+            yield
+        finally:
+            self._calls.remove(call)
 
 
 @attrs.frozen(eq=False)
@@ -18,6 +46,7 @@ class Endpoint:
     version: Version
     id: KindId
     """What the log calls the kind."""
+    retirement: Retirement = attrs.field(factory=Retirement)
 
     @property
     def group(self) -> str:
@@ -73,12 +102,13 @@ class Registry:
         kind_id = await self._log.kind(kind.storage_name)
         self._forget(kind.group, kind.names.plural)
         self._kinds[kind.group, kind.names.plural] = kind
-        self._hubs[kind.group, kind.names.plural] = Endpoint(kind, hub, kind_id)
+        retirement = Retirement()
+        self._hubs[kind.group, kind.names.plural] = Endpoint(kind, hub, kind_id, retirement)
         # Of two kinds that share their storage the first one speaks for it.
         self._by_id.setdefault(kind_id, kind)
         for version in kind.versions:
             if version.served:
-                self._endpoints[kind.gvr(version.name)] = Endpoint(kind, version, kind_id)
+                self._endpoints[kind.gvr(version.name)] = Endpoint(kind, version, kind_id, retirement)
         self.generation += 1
 
     def uninstall(self, group: str, plural: str) -> None:
@@ -92,7 +122,7 @@ class Registry:
             return False
         for version in kind.versions:
             self._endpoints.pop(kind.gvr(version.name), None)
-        del self._hubs[group, plural]
+        self._hubs.pop((group, plural)).retirement.announce()
         self._by_id = {kind_id: known for kind_id, known in self._by_id.items() if known is not kind}
         return True
 

@@ -7,10 +7,12 @@ a bound of bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 import trio
 
+from storage.bus import Cursor
 from storage.errors import Compacted, LogClosed
 from storage.types import Key, Record, Revision, Stored
 from watchd.api.message import Sink
@@ -33,6 +35,9 @@ BATCH_RECORDS = 1000
 
 SEND_BYTES = 256 << 10
 """Bytes of bodies in one send, about: enough to make the cost of a send vanish, small beside a socket's buffer."""
+
+REST_SECONDS = 1.0
+"""How long a watch whose kind is retired looks for changes from before: the reference ends it about then."""
 
 PAGE_KEYS = 500
 """Keys read in one turn of a list or of a watch's initial state: about a millisecond of the loop."""
@@ -74,7 +79,7 @@ class Streams:
 
 
 async def run_watch(plan: WatchPlan, sink: Sink) -> None:
-    """Send a watch's events until its timeout, the server's shutdown or a revision that is gone.
+    """Send a watch's events until its timeout, the server's shutdown, the kind's end or a revision that is gone.
 
     Raises SinkClosed when the client leaves.
     """
@@ -173,7 +178,10 @@ async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sender
             batch = None
             closing = False
             # Only the wait is cut short: an event is sent whole or not at all.
-            with trio.move_on_at(min(deadline, next_bookmark) if plan.bookmarks else deadline):
+            with (
+                trio.move_on_at(min(deadline, next_bookmark) if plan.bookmarks else deadline) as wait,
+                plan.retirement.calling(wait.cancel),
+            ):
                 try:
                     batch = await cursor.next(limit=BATCH_RECORDS, max_bytes=SEND_BYTES)
                 except LogClosed:
@@ -182,6 +190,9 @@ async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sender
                 await sender.changes(batch.records)
                 if trio.current_time() < min(deadline, next_bookmark):
                     continue
+            if plan.retirement.done and not closing:
+                await _send_rest(cursor, core.bus.head, sender)
+                closing = True
             ending = closing or trio.current_time() >= deadline
             if plan.bookmarks and (ending or cursor.position > told):
                 told = cursor.position
@@ -189,6 +200,18 @@ async def _send_events(plan: WatchPlan, after: Revision, deadline: float, sender
             if ending:
                 return
             next_bookmark = trio.current_time() + interval
+
+
+async def _send_rest(cursor: Cursor, upto: Revision, sender: _Sender) -> None:
+    """Send what came before the kind was retired: the last word on the objects of a definition that is gone."""
+    deadline = trio.current_time() + REST_SECONDS
+    while cursor.position < upto:
+        batch = None
+        with trio.move_on_at(deadline), suppress(LogClosed):
+            batch = await cursor.next(limit=BATCH_RECORDS, max_bytes=SEND_BYTES)
+        if batch is None:
+            return
+        await sender.changes(batch.records)
 
 
 async def run_list(plan: ListPlan, sink: Sink) -> None:
