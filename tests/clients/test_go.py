@@ -92,4 +92,6 @@ def test_go(server, binary, test, mode):
             raise
     print("".join(said))
     assert process.returncode == 0, f"{test} failed in mode {mode}, see its output below"
+    if f"--- SKIP: {test} " in "".join(said):
+        pytest.skip("the test itself says why it is none here")
     assert f"--- PASS: {test} " in "".join(said)

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(git rev-parse --show-toplevel 2>/dev/null || (cd ../../.. && pwd))
-hash=$( (go version; cat build.sh go.mod go.sum ./*.go) | sha256sum | cut -c1-16)
+hash=$( (go version; cat build.sh go.mod go.sum ./*.go ./api/*/*) | sha256sum | cut -c1-16)
 out=$root/.cache/clients-go/$hash/clients.test
 mkdir -p "$(dirname "$out")"
 exec 9>"$root/.cache/clients-go/lock"
