@@ -290,13 +290,12 @@ class _Checker:
         node.overloads = tuple(matched)
         return found
 
-    def _join(self, node: Node, previous: Type | None, current: Type) -> Type:
+    def _join(self, previous: Type | None, current: Type) -> Type:
         if previous is None:
             return current
         if self._assignable((previous,), (current,)):
             return most_general(previous, current)
-        self._complain(node, f"expected type '{previous}' but found '{current}'")
-        return ERROR
+        return DYN
 
     def _optional_value(self, node: Node) -> Type:
         inner, is_optional = unwrap_optional(node.type)
@@ -310,18 +309,18 @@ class _Checker:
             found = self._check(element)
             if index in node.optional:
                 found = self._optional_value(element)
-            joined = self._join(element, joined, found)
+            joined = self._join(joined, found)
         return list_of(self._fresh() if joined is None else joined)
 
     def _map(self, node: MapLiteral) -> Type:
         keys: Type | None = None
         values: Type | None = None
         for entry in node.entries:
-            keys = self._join(entry.key, keys, self._check(entry.key))
+            keys = self._join(keys, self._check(entry.key))
             found = self._check(entry.value)
             if entry.optional:
                 found = self._optional_value(entry.value)
-            values = self._join(entry.value, values, found)
+            values = self._join(values, found)
         return map_of(keys or self._fresh(), values or self._fresh())
 
     def _fold(self, node: Comprehension) -> Type:

@@ -24,10 +24,10 @@ from watchd.schema.cel.values import (
     Timestamp,
     TypeValue,
     Uint,
-    format_double,
     no_overload,
     type_name,
 )
+from watchd.status import go_number
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -38,6 +38,10 @@ _DOUBLE = re.compile(
 )
 
 
+def _unreadable(kind: str) -> EvaluationError:
+    return EvaluationError(f"type conversion error from 'string' to '{kind}'")
+
+
 def to_bool(value: Any) -> bool:
     """Read a bool."""
     if type(value) is bool:
@@ -46,7 +50,7 @@ def to_bool(value: Any) -> bool:
         raise no_overload()
     if value in _TRUE or value in _FALSE:
         return value in _TRUE
-    raise EvaluationError(f"type conversion error from 'string' to 'bool'")  # noqa: F541
+    raise _unreadable("bool")
 
 
 def to_bytes(value: Any) -> bytes:
@@ -65,10 +69,10 @@ def to_double(value: Any) -> float:
     if type(value) is not str:
         raise no_overload()
     if _DOUBLE.fullmatch(value) is None:
-        raise EvaluationError(f'strconv.ParseFloat: parsing "{value}": invalid syntax')
+        raise _unreadable("double")
     found = float(value)
     if math.isinf(found) and "inf" not in value.lower():
-        raise EvaluationError(f'strconv.ParseFloat: parsing "{value}": value out of range')
+        raise _unreadable("double")
     return found
 
 
@@ -92,10 +96,10 @@ def to_int(value: Any) -> int:  # noqa: C901 - a table of cases
     if kind is not str:
         raise no_overload()
     if _DECIMAL.fullmatch(value) is None:
-        raise EvaluationError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
+        raise _unreadable("int")
     found = int(value)
     if not MIN_INT <= found <= MAX_INT:
-        raise EvaluationError(f'strconv.ParseInt: parsing "{value}": value out of range')
+        raise _unreadable("int")
     return found
 
 
@@ -111,9 +115,9 @@ def to_uint(value: Any) -> Uint:
     if kind is not str:
         raise no_overload()
     if _DIGITS.fullmatch(value) is None:
-        raise EvaluationError(f'strconv.ParseUint: parsing "{value}": invalid syntax')
+        raise _unreadable("uint")
     if int(value) > MAX_UINT:
-        raise EvaluationError(f'strconv.ParseUint: parsing "{value}": value out of range')
+        raise _unreadable("uint")
     return Uint(value)
 
 
@@ -127,7 +131,7 @@ def to_string(value: Any) -> str:  # noqa: PLR0911 - a table of cases
     if kind is int or kind is Uint:
         return str(int(value))
     if kind is float:
-        return format_double(value)
+        return go_number(value)
     if kind is bytes:
         try:
             return bytes(value).decode()
@@ -150,7 +154,7 @@ def to_duration(value: Any) -> Duration:
         raise no_overload()
     found = parse_duration(value)
     if found is None:
-        raise EvaluationError("type conversion error from 'string' to 'google.protobuf.Duration'")
+        raise _unreadable("google.protobuf.Duration")
     return found
 
 
@@ -164,7 +168,7 @@ def to_timestamp(value: Any) -> Timestamp:
         raise no_overload()
     found = parse_timestamp(value)
     if found is None:
-        raise EvaluationError("type conversion error from 'string' to 'google.protobuf.Timestamp'")
+        raise _unreadable("google.protobuf.Timestamp")
     return found
 
 

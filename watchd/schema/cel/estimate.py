@@ -10,6 +10,7 @@ from __future__ import annotations
 import attrs
 
 from watchd.schema.cel.ast import Call, Comprehension, Ident, ListLiteral, Literal, MapLiteral, Node, Select
+from watchd.schema.cel.checker import TYPE_NAMES, qualified
 from watchd.schema.cel.costs import LIST, MAP
 from watchd.schema.cel.declared import Declared
 from watchd.schema.cel.estimates import estimated
@@ -164,6 +165,10 @@ class Estimator:
         return ONE
 
     def _select(self, node: Select) -> Range:
+        name = qualified(node)
+        if name is not None and name in TYPE_NAMES and not node.test:
+            self._paths[id(node)] = (name,)
+            return ONE
         cost = self.cost(node.operand)
         if node.test:
             return cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -58,13 +58,13 @@ class Clause:
     precision: int
 
 
-def clauses(text: str, count: int, missing: Callable[[int], str]) -> Iterator[str | Clause]:
+def clauses(text: str, count: int, *, counted: bool) -> Iterator[str | Clause]:
     """Cut a format into texts and clauses.
 
     Args:
         text: the format.
         count: how many arguments there are.
-        missing: says what is wrong where a clause has no argument.
+        counted: whether a clause that is cut off is first asked for its argument.
 
     Raises:
         EvaluationError: a clause is malformed, or has no argument.
@@ -82,10 +82,10 @@ def clauses(text: str, count: int, missing: Callable[[int], str]) -> Iterator[st
             yield "%"
             place = start + 2
             continue
-        if used >= count:
-            raise EvaluationError(missing(used))
-        if start + 1 >= len(text):
+        if start + 1 >= len(text) and not (counted and used >= count):
             raise EvaluationError("unexpected end of string")
+        if used >= count:
+            raise EvaluationError(f"index {used} out of range")
         clause, place = _clause(text, start + 1)
         used += 1
         yield clause
@@ -123,7 +123,7 @@ def apply(text: str, arguments: list[Any]) -> str:
     if type(text) is not str or not isinstance(arguments, list):
         raise no_overload()
     values = iter(arguments)
-    pieces = clauses(text, len(arguments), lambda index: f"index {index} out of range")
+    pieces = clauses(text, len(arguments), counted=True)
     return "".join(piece if isinstance(piece, str) else _formatted(piece, next(values)) for piece in pieces)
 
 
@@ -151,8 +151,8 @@ def _number(value: float, letter: str, precision: int) -> str:
         return "∞" if value > 0 else "-∞"
     if letter == "f":
         return f"{value:,.{precision}f}"
-    digits, _, exponent = f"{value:.{precision}e}".partition("e")
-    return f"{digits}\u202f\u00d7\u202f10{''.join(_SUPERSCRIPTS[char] for char in f'{int(exponent):+03d}'.lstrip('+'))}"
+    digits, _, exponent = f"{value:.{DEFAULT_PRECISION}e}".partition("e")
+    return f"{digits}\u00d710{''.join(_SUPERSCRIPTS[char] for char in f'{int(exponent):+03d}'.lstrip('+'))}"
 
 
 _SUPERSCRIPTS = dict(zip("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻", strict=True))

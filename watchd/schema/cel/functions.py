@@ -22,6 +22,7 @@ from watchd.schema.cel import (
 from watchd.schema.cel.errors import EvaluationError
 from watchd.schema.cel.times import DURATION_PARTS, PARTS, duration_part, part
 from watchd.schema.cel.values import (
+    NO_OVERLOAD,
     NONE,
     Duration,
     Optional,
@@ -30,6 +31,7 @@ from watchd.schema.cel.values import (
     no_overload,
     show,
     size,
+    type_name,
 )
 
 Function = Callable[..., Any]
@@ -243,3 +245,30 @@ FUNCTIONS: dict[str, Function] = {
 CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
 """Functions that are applied once, before any object is seen, where their argument is a constant."""
 
+
+_PLAIN = frozenset({"containsIP", "startsWith", "endsWith", "contains", "matches", "dyn", "type"})
+"""Functions that say no more than that there is no such overload; operators neither."""
+
+
+def named(name: str, overload: str) -> Function:
+    """Return a function that says which one it is where it is given what it does not take.
+
+    Args:
+        name: of the function.
+        overload: the one that it can only be; empty where there are several.
+
+    """
+    call = lists.sum_from(overload) if name == "sum" else FUNCTIONS[name]
+    if name in _PLAIN or name[0] in "_!-@":
+        return call
+
+    def checked(*args: Any) -> Any:
+        try:
+            return call(*args)
+        except EvaluationError as error:
+            if str(error) != NO_OVERLOAD:
+                raise
+            given = "" if name == "size" else f"({', '.join(map(type_name, args))})"
+            raise EvaluationError(f"{NO_OVERLOAD}: {name}{given}") from error
+
+    return checked

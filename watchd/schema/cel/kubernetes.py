@@ -16,11 +16,11 @@ _QUANTITY = re.compile(
     r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]+))?", re.ASCII
 )
 _FORM = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
-_SUFFIXES: dict[str, Fraction] = {
-    "": Fraction(1),
-    **{unit: Fraction(10) ** (3 * power) for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)},
-    **{f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
-}
+_DECIMAL = {unit: 3 * power for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)}
+_BINARY: dict[str | None, int] = {f"{unit}i": 10 * power for power, unit in enumerate("KMGTPE", 1)}
+"""Powers of two."""
+_EXPONENT_MAX = 1000
+"""The largest exponent that is still worked out."""
 _NANO = 10**9
 _FORMAT_TEXT = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -35,17 +35,26 @@ class Quantity(Opaque):
     """An exact number, in units of 1e-9 at the least."""
 
     number: Fraction
+    scale: int | None = attrs.field(default=None, eq=False)
+    """The power of ten whose whole multiples the number is held in; None where it is held in decimals."""
 
     type_name: ClassVar[str] = "kubernetes.Quantity"
 
 
+_DIGITS = 18
+"""Decimal digits that fit into 64 bits for sure."""
+_BINARY_DIGITS = 14
+"""The same for numbers with a binary suffix, before the suffix is counted."""
+_NANO_SCALE = -9
+
+
 def _round(number: Fraction) -> Fraction:
-    """Round away from zero to 1e-9, and cap, as Kubernetes does."""
+    """Round away from zero to 1e-9."""
     scaled = number * _NANO
-    if scaled.denominator != 1:
-        whole = -(-abs(scaled).numerator // scaled.denominator)
-        number = Fraction(whole if number > 0 else -whole, _NANO)
-    return max(Fraction(-_MOST), min(Fraction(_MOST), number))
+    if scaled.denominator == 1:
+        return number
+    whole = -(-abs(scaled).numerator // scaled.denominator)
+    return Fraction(whole if number > 0 else -whole, _NANO)
 
 
 def _read(text: str) -> Quantity | str:
@@ -56,12 +65,25 @@ def _read(text: str) -> Quantity | str:
         return _refusal(text)
     sign, digits, suffix, exponent = match.groups()
     number = Fraction(Decimal(digits))
-    if exponent is not None:
-        if abs(int(exponent)) > 1000:
+    whole, _, fraction = digits.partition(".")
+    length = max(len(whole.lstrip("0")), 1) + len(fraction)
+    scale: int | None = None
+    if suffix in _BINARY:
+        power = _BINARY[suffix]
+        number *= 2**power
+        if not fraction and _BINARY_DIGITS - length - power * 3 // 10 >= 0:
+            scale = 0
+        else:
+            number = min(_round(number), Fraction(_MOST))
+    else:
+        power = int(exponent) if exponent is not None else _DECIMAL[suffix or ""]
+        if abs(power) > _EXPONENT_MAX:
             return _SUFFIX_TEXT
-        number *= Fraction(10) ** int(exponent)
-    number *= _SUFFIXES[suffix or ""]
-    return Quantity(_round(-number if sign == "-" else number))
+        number *= Fraction(10) ** power
+        if length <= _DIGITS and power - len(fraction) >= _NANO_SCALE:
+            scale = power - len(fraction)
+        number = _round(number)
+    return Quantity(-number if sign == "-" else number, scale)
 
 
 def _refusal(text: str) -> str:
@@ -110,9 +132,10 @@ def approximate_float(value: Any) -> float:
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether a quantity is an int."""
+    """Tell whether a quantity is an int, and held as one."""
     number = _number(value)
-    return number.denominator == 1 and MIN_INT <= number <= MAX_INT
+    held = value.scale is not None and (value.scale >= 0 or not number)
+    return held and MIN_INT <= number <= MAX_INT
 
 
 def as_integer(value: Any) -> int:
@@ -133,14 +156,25 @@ def sign(value: Any) -> int:
     return (number > 0) - (number < 0)
 
 
+def _sum(value: Any, other: Any, sign_of_other: int) -> Quantity:
+    number = _number(value)
+    added = Quantity(Fraction(other), 0) if type(other) is int else other
+    more = _number(added)
+    scale: int | None = None
+    if value.scale is not None and added.scale is not None:
+        scales = [int(one.scale) for one in (value, added) if one.number]
+        scale = min(scales, default=0)
+    return Quantity(number + sign_of_other * more, scale)
+
+
 def plus(value: Any, other: Any) -> Quantity:
     """Add a quantity or an int."""
-    return Quantity(_number(value) + (other if type(other) is int else _number(other)))
+    return _sum(value, other, 1)
 
 
 def minus(value: Any, other: Any) -> Quantity:
     """Subtract a quantity or an int."""
-    return Quantity(_number(value) - (other if type(other) is int else _number(other)))
+    return _sum(value, other, -1)
 
 
 _SEMVER = re.compile(

@@ -12,10 +12,10 @@ from watchd.schema import formats
 from watchd.schema.cel.urls import parse_error
 from watchd.schema.cel.values import NONE, Opaque, Optional, no_overload
 
-_UUID_SIZE = 65
-_BYTE_SIZE = 95
-_DATE_TIME_SIZE = 117
-_URL_SIZE = 1184
+_UUID_SIZE = 69
+_BYTE_SIZE = 84
+_DATE_TIME_SIZE = 71
+_URL_SIZE = 1103
 
 
 @attrs.frozen

@@ -82,7 +82,7 @@ def _ipv6_complaint(text: str) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
         while size < len(rest) and rest[size] in "0123456789abcdefABCDEF":
             size += 1
             if size > 4:
-                return f"each group must have 4 or fewer digits (at {go_quote(rest)})"
+                return f"each group must have 4 or less digits (at {go_quote(rest)})"
         if size == 0:
             return f"each colon-separated field must have at least one digit (at {go_quote(rest)})"
         if size < len(rest) and rest[size] == ".":
@@ -253,6 +253,8 @@ def _masked(address: Address, bits: int) -> Address:
 def contains_ip(network: Any, value: Any) -> bool:
     """Tell whether an address is in a network."""
     net = _cidr(network)
+    if type(value) is str and not is_ip(value):
+        raise no_overload()
     address = parse_ip(value).address if type(value) is str else _ip(value)
     return address.version == net.address.version and _masked(address, net.bits) == _masked(net.address, net.bits)
 

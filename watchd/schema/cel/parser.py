@@ -34,7 +34,7 @@ _NAMED = {
     "escaped": "ESC_IDENTIFIER",
     "<EOF>": "<EOF>",
 }
-_ORDER = ("]", "}", ")", ",", "[", "{", "(", ".", "-", "!", "?", ":", "true", "false", "null")
+_ORDER = ("]", "}", ",", "[", "{", "(", ")", ".", "-", "!", "?", ":", "true", "false", "null")
 _ORDER_NAMED = ("float", "int", "uint", "string", "bytes", "ident", "escaped", "<EOF>")
 _STARTS = frozenset(
     {"[", "{", "(", ".", "-", "!", "true", "false", "null", "float", "int", "uint", "string", "bytes", "ident"}
@@ -66,6 +66,8 @@ class _Parser:
         self._tokens, self._issues = tokens(source)
         self._at = 0
         self._depth = 0
+        self._may_close = -1
+        """Where a parenthesis may close as well as an expression begin."""
 
     def parse(self) -> Node:
         try:
@@ -171,7 +173,7 @@ class _Parser:
         if first.kind not in {"!", "-"} or self._is_signed_number():
             return self._member()
         count = 0
-        while self._token.kind == first.kind and not (count and self._is_signed_number()):
+        while self._token.kind == first.kind:
             self._at += 1
             count += 1
         operand = self._member()
@@ -217,7 +219,6 @@ class _Parser:
         self._at += 1
         name = token.text
         if token.kind == "escaped":
-            self._complain(token.position, "unsupported syntax: '`'")
             name = name[1:-1]
         if optional:
             literal = Literal(name, position=token.position)
@@ -230,6 +231,7 @@ class _Parser:
     def _arguments(self, closing: str) -> list[Node]:
         if self._take(closing):
             return []
+        self._may_close = self._at
         found = [self._expression()]
         while self._take(","):
             found.append(self._expression())
@@ -256,7 +258,7 @@ class _Parser:
         if kind in {"int", "uint", "float", "string", "bytes"}:
             return self._number(token, None)
         self._at -= 1
-        return self._unexpected(_STARTS)
+        return self._unexpected(_STARTS | {")"} if self._at == self._may_close else _STARTS)
 
     def _name(self, token: Token) -> Node:
         leading = ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from watchd.schema.cel import costs, functions, lists
+from watchd.schema.cel import costs, functions
 from watchd.schema.cel.ast import Call, Comprehension, Ident, ListLiteral, Literal, MapLiteral, Node, Select
 from watchd.schema.cel.checker import TYPE_NAMES, Checked, qualified
 from watchd.schema.cel.code import Code, Failed, Frame, Run, constant
@@ -20,7 +20,8 @@ from watchd.schema.cel.errors import CompileError, CostExceeded, EvaluationError
 from watchd.schema.cel.fast import fast
 from watchd.schema.cel.regex import BadPattern, compiled
 from watchd.schema.cel.selection import has, index, optional_select, present
-from watchd.schema.cel.values import NONE, Optional, Struct, TypeValue, Uint, no_overload, show
+from watchd.schema.cel.types import unwrap_optional
+from watchd.schema.cel.values import NONE, Optional, Struct, TypeValue, Uint, no_overload
 
 _FIRST = 3
 """Where the variables of folds begin in a frame."""
@@ -137,6 +138,8 @@ class _Compiler:
             return constant(_type_value(name))
         code, own = self._base(node.operand)
         inner, field = code.run, node.field
+        if unwrap_optional(node.operand.type)[1]:
+            return _from_optional(code, own, lambda _: field, test=node.test)
         if node.test:
             return Code(lambda frame: has(inner(frame), field), code.cost - own + 1, own=0)
 
@@ -169,6 +172,8 @@ class _Compiler:
         code, own = self._base(node.args[0])
         key = self.compile(node.args[1])
         inner, get = code.run, key.run
+        if unwrap_optional(node.args[0].type)[1]:
+            return _from_optional(attrs.evolve(code, cost=code.cost + key.inner), own, get)
         cost = code.cost + 1 + key.inner
 
         def run(frame: Frame) -> Any:
@@ -200,7 +205,7 @@ class _Compiler:
     def _plain(self, node: Call, codes: list[Code]) -> Code:
         name = node.function
         overload = node.overloads[0] if len(node.overloads) == 1 else ""
-        call = lists.sum_from(overload) if name == "sum" else functions.FUNCTIONS[name]
+        call = functions.named(name, overload)
         if name in functions.CONVERSIONS and codes[0].constant:
             try:
                 return constant(call(codes[0].run([])))
@@ -339,10 +344,8 @@ class _Compiler:
             out: dict[Any, Any] = {}
             for get_key, get_value, optional in runs:
                 key, value = get_key(frame), get_value(frame)
-                if type(key) not in {str, bool, int, Uint}:
+                if isinstance(key, list | dict):
                     raise EvaluationError("unsupported key type")
-                if key in out:
-                    raise EvaluationError(f"Failed with repeated key {show(key)}")
                 if not optional:
                     out[key] = value
                 elif present(value):
@@ -481,6 +484,30 @@ def _go_type(value: Any) -> str:
 
 def _type_value(name: str) -> TypeValue:
     return TypeValue(name)
+
+
+def _from_optional(code: Code, own: int, get: Run, *, test: bool = False) -> Code:
+    """Return code that goes on from an optional; where it has no value nothing is looked at."""
+    inner = code.run
+    if test:
+
+        def check(frame: Frame) -> bool:
+            value = inner(frame)
+            if type(value) is Optional and not value.present:
+                return False
+            found = has(value, get(frame))
+            frame[0] += found
+            return found
+
+        return Code(check, code.cost - own, own=0)
+
+    def run(frame: Frame) -> Any:
+        found = index(inner(frame), get(frame))
+        if found is not NONE:
+            frame[0] += 1
+        return found
+
+    return Code(run, code.cost, own=own)
 
 
 def _unpriced(call: functions.Function, runs: list[Run]) -> Run:

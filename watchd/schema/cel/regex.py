@@ -20,6 +20,19 @@ _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 
+_GO_WORDS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid named capture group": "invalid named capture",
+    "trailing \\": "trailing backslash at end of expression",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+}
+"""What is wrong with a pattern, in the words of Go where they are others than those of RE2."""
+
+
 class BadPattern(EvaluationError):
     """A text that is no regular expression."""
 
@@ -37,6 +50,7 @@ def compiled(pattern: str) -> Any:
     except re2.error as error:
         detail = error.args[0].decode("utf-8", "replace") if error.args else ""
         what, separator, where = detail.partition(": ")
+        what = _GO_WORDS.get(what, what)
         raise BadPattern(f"error parsing regexp: {what}" + (f": `{where}`" if separator else "")) from error
 
 
@@ -47,7 +61,8 @@ def matches(text: str, pattern: str) -> bool:
         BadPattern: the pattern is none.
 
     """
-    return compiled(pattern).search(text) is not None
+    # Bytes spare the package the mapping of offsets, which costs more than the search.
+    return compiled(pattern).search(text.encode("utf-8", "replace")) is not None
 
 
 def find(text: str, pattern: str) -> str:

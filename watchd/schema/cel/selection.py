@@ -8,9 +8,11 @@ from watchd.schema.cel.errors import EvaluationError
 from watchd.schema.cel.values import (
     MISSING,
     NONE,
+    DataMap,
     Optional,
     Struct,
     Uint,
+    no_overload,
     no_such_key,
     show,
     type_name,
@@ -65,6 +67,8 @@ def present(value: Any) -> bool:
 def _find(value: Any, key: Any) -> Any:
     if isinstance(value, Struct):
         return value.find(key) if type(key) is str else MISSING
+    if isinstance(value, DataMap) and type(key) is not str:
+        raise no_overload()
     if isinstance(value, dict):
         if type(key) is float and key.is_integer():
             return value.get(int(key), MISSING)

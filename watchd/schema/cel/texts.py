@@ -6,7 +6,7 @@ from typing import Any
 
 from watchd.schema.cel import regex
 from watchd.schema.cel.errors import EvaluationError
-from watchd.schema.cel.values import no_overload
+from watchd.schema.cel.values import no_overload, show
 
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 """What Go counts as white space."""
@@ -166,7 +166,10 @@ def join(parts: list[Any], separator: str = "") -> str:
     """Put texts together."""
     if not isinstance(parts, list):
         raise no_overload()
-    _texts(separator, *parts)
+    _texts(separator)
+    bad = next((part for part in parts if type(part) is not str), "")
+    if bad != "":
+        raise EvaluationError(f"join: invalid input: {show(bad)}")
     return separator.join(parts)
 
 

@@ -82,7 +82,7 @@ def parse_timestamp(text: str) -> Timestamp | None:
     nanoseconds = int((fraction or "0")[:9].ljust(9, "0"))
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         return None
-    return Timestamp(seconds * SECOND + nanoseconds)
+    return Timestamp(seconds * SECOND + nanoseconds, offset)
 
 
 def parse_date(text: str) -> Timestamp | None:
@@ -112,7 +112,7 @@ def duration(nanoseconds: int) -> Duration:
 
     """
     if not MIN_INT <= nanoseconds <= MAX_INT:
-        raise EvaluationError("duration overflow")
+        raise EvaluationError("integer overflow")
     return Duration(nanoseconds)
 
 
@@ -121,10 +121,12 @@ def _fraction(nanoseconds: int) -> str:
 
 
 def timestamp_text(value: Timestamp) -> str:
-    """Write a timestamp in RFC 3339, UTC."""
+    """Write a timestamp in RFC 3339."""
     seconds, nanoseconds = divmod(value.nanoseconds, SECOND)
-    moment = _EPOCH + dt.timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + _fraction(nanoseconds) + "Z"
+    moment = _EPOCH + dt.timedelta(seconds=seconds + value.offset)
+    hours, minutes = divmod(abs(value.offset) // 60, 60)
+    zone = f"{'-' if value.offset < 0 else '+'}{hours:02d}:{minutes:02d}" if value.offset else "Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + _fraction(nanoseconds) + zone
 
 
 def duration_text(value: Duration) -> str:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import attrs
 
 from watchd.schema.cel.errors import EvaluationError
+from watchd.status import go_number
 
 MIN_INT = -(1 << 63)
 """The least int."""
@@ -36,6 +37,8 @@ class Timestamp:
 
     nanoseconds: int
     """Since 1970, UTC."""
+    offset: int = attrs.field(default=0, eq=False, order=False)
+    """Seconds by which the zone that it was written in is ahead of UTC."""
 
 
 @attrs.frozen(order=True)
@@ -165,6 +168,8 @@ def equals(first: Any, second: Any) -> bool:  # noqa: PLR0911 - a table of cases
         if other is not Optional or first.present != second.present:
             return False
         return not first.present or equals(first.value, second.value)
+    if isinstance(first, Opaque) and kind is not other:
+        raise no_overload()
     return kind is other and bool(first == second)
 
 
@@ -257,23 +262,5 @@ def show(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float):
-        return format_double(value)
+        return go_number(value)
     return str(value)
-
-
-def format_double(value: float) -> str:
-    """Write a double as Go's shortest %g does."""
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if math.isnan(value):
-        return "NaN"
-    digits, _, exponent_text = f"{value!r}".partition("e")
-    if not exponent_text:
-        text = repr(value)
-        # Python switches to exponents at 1e16, Go at 1e21; both below 1e-4.
-        return text.removesuffix(".0")
-    exponent = int(exponent_text)
-    if 0 < exponent < 21:
-        return str(int(value))
-    sign = "-" if exponent < 0 else "+"
-    return f"{digits.removesuffix('.0')}e{sign}{abs(exponent):02d}"
