@@ -125,7 +125,10 @@ async def test_deletion_waits_for_finalizers_and_creates_nothing_new(cluster, sa
     going = await cluster.definition(THINGS)
     assert condition(going, "Terminating")["reason"] == "InstanceDeletionInProgress"
     refused = await cluster.call("POST", samples.things, samples.thing("b"))
-    assert (refused.status, refused.json["reason"]) == (405, "MethodNotAllowed")
+    assert (refused.status, refused.json["message"]) == (
+        403,
+        'things.example.com "b" is forbidden: create not allowed while custom resource definition is terminating',
+    )
     assert "deletionTimestamp" in (await cluster.call("GET", f"{samples.things}/a")).json["metadata"]
     assert (await cluster.patch(f"{samples.things}/a", {"metadata": {"finalizers": None}})).status == 200
     await cluster.gone(f"{samples.definitions}/{THINGS}")
@@ -135,7 +138,7 @@ async def test_create_that_races_the_deletion_of_its_kind_loses(cluster, samples
     await cluster.define(samples.definition())
     cluster.log.race_once(lambda: cluster.call("DELETE", f"{samples.definitions}/{THINGS}"), only=b"default/a")
     answer = await cluster.call("POST", samples.things, samples.thing())
-    assert answer.status in (404, 405)
+    assert answer.status in (403, 404)
     await cluster.settle()
     assert not await cluster.exists(f"{samples.definitions}/{THINGS}")
     await cluster.define(samples.definition())
@@ -284,3 +287,54 @@ async def test_deprecated_version_warns_on_success_and_on_refusal(cluster, sampl
     assert (missing.status, missing.warnings) == (404, said)
     assert (await cluster.watch(samples.things)).response.headers.count(("warning", said[0])) == 1
     assert (await cluster.call("GET", samples.things.replace("v1", "v2"))).warnings == []
+
+
+async def test_watches_end_with_their_version(cluster, samples, autojump_clock):
+    v1, v2 = samples.version("v1"), samples.version("v2", storage=False)
+    await cluster.define(samples.definition(versions=[v1, v2]))
+    watches = [await cluster.watch(samples.things.replace("v1", version)) for version in ("v1", "v2")]
+    await cluster.call("POST", samples.things, samples.thing())
+    gone = {"spec": {"versions": [v1, {**v2, "served": False}]}}
+    await cluster.patch(f"{samples.definitions}/{THINGS}", gone)
+    for watch in watches:
+        # The one whose version stays ends too, as in the reference: its objects may look different from now on.
+        await watch.end()
+        assert [(event, name) for event, name, _ in watch.brief] == [("ADDED", "a")]
+    again = await cluster.watch(samples.things)
+    await again.until(1)
+    assert not again.ended.is_set()
+    await cluster.patch(f"{samples.definitions}/{THINGS}", {"metadata": {"labels": {"a": "b"}}})
+    await cluster.settle()
+    assert not again.ended.is_set()
+
+
+async def test_watches_of_a_definition_that_goes_see_the_last_object_go(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    await cluster.call("POST", samples.things, samples.thing("a"))
+    await cluster.call("POST", samples.things, samples.thing("held", metadata={"finalizers": ["e.com/x"]}))
+    watch = await cluster.watch(samples.things, "allowWatchBookmarks=true")
+    await watch.until(2)
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await watch.until(4)
+    await cluster.patch(f"{samples.things}/held", {"metadata": {"finalizers": None}})
+    await watch.end()
+    assert [(event, name) for event, name, _ in watch.brief] == [
+        ("ADDED", "a"),
+        ("ADDED", "held"),
+        ("DELETED", "a"),
+        ("MODIFIED", "held"),
+        ("DELETED", "held"),
+    ]
+    assert (await cluster.respond("GET", samples.things, None, "watch=1")).status == 404
+
+
+async def test_slow_watch_of_a_definition_that_goes_misses_nothing(cluster, samples, autojump_clock):
+    await cluster.define(samples.definition())
+    watch = await cluster.watch(samples.things)
+    for index in range(30):
+        await cluster.call("POST", samples.things, samples.thing(f"t{index}"))
+    # Nothing has been read yet of what is sent now, when the kind is already on its way out.
+    await cluster.call("DELETE", f"{samples.definitions}/{THINGS}")
+    await watch.end()
+    assert len(watch.brief) == 60
+    assert [name for event, name, _ in watch.brief if event == "DELETED"] == sorted(f"t{index}" for index in range(30))
