@@ -250,6 +250,27 @@ def namespace(server: Server, name: str) -> Iterator[str]:
             client.delete(f"/api/v1/namespaces/{name}")
 
 
+TOO_BIG = "whatever is so big is grey"
+"""What the rule of a rich definition says."""
+
+RICH: dict[str, Any] = {
+    "size": {"type": "integer", "minimum": 0, "maximum": 50, "default": 1},
+    "color": {"type": "string", "maxLength": 10, "default": "grey"},
+    "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+    "parts": {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string"}, "count": {"type": "integer", "default": 1}},
+        },
+    },
+}
+"""The properties of a rich definition's spec."""
+
+
 @attrs.frozen
 class Custom:
     """A custom resource that is served."""
@@ -258,6 +279,8 @@ class Custom:
     version: str = "v1"
     plural: str = "widgets"
     kind: str = "Widget"
+    rich: bool = False
+    """Whether its schema has defaults, lists by key, a set and a rule, and whether it scales."""
 
     @property
     def api_version(self) -> str:
@@ -268,7 +291,7 @@ class Custom:
         return f"{self.plural}.{self.group}"
 
     def definition(self) -> dict[str, Any]:
-        schema = {
+        schema: dict[str, Any] = {
             "type": "object",
             "properties": {
                 "spec": {
@@ -283,11 +306,21 @@ class Custom:
                 "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
             },
         }
+        subresources: dict[str, Any] = {"status": {}}
+        if self.rich:
+            spec = schema["properties"]["spec"]
+            spec["properties"] |= RICH
+            spec["x-kubernetes-validations"] = [{"rule": "self.size < 10 || self.color == 'grey'", "message": TOO_BIG}]
+            subresources["scale"] = {
+                "specReplicasPath": ".spec.size",
+                "statusReplicasPath": ".status.size",
+                "labelSelectorPath": ".status.selector",
+            }
         version = {
             "name": self.version,
             "served": True,
             "storage": True,
-            "subresources": {"status": {}},
+            "subresources": subresources,
             "schema": {"openAPIV3Schema": schema},
             "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
         }
@@ -334,17 +367,28 @@ def unmade(server: Server, name: str) -> Iterator[Custom]:
             )
 
 
-@pytest.fixture
-def custom(server: Server, unmade: Custom) -> Custom:
-    """A custom resource in a group of the test's own, installed and served."""
+def install(server: Server, resource: Custom) -> Custom:
+    """Make the definition and wait until it is served."""
     with server.client() as client:
-        made = client.post(CRDS, json=unmade.definition())
+        made = client.post(CRDS, json=resource.definition())
         assert made.status_code == httpx.codes.CREATED, made.text
 
         def established() -> bool:
-            conditions = client.get(f"{CRDS}/{unmade.crd}").json().get("status", {}).get("conditions") or []
-            served = client.get(f"/apis/{unmade.api_version}/{unmade.plural}").status_code == httpx.codes.OK
+            conditions = client.get(f"{CRDS}/{resource.crd}").json().get("status", {}).get("conditions") or []
+            served = client.get(f"/apis/{resource.api_version}/{resource.plural}").status_code == httpx.codes.OK
             return served and any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
-        eventually(established, what=f"{unmade.crd} established")
-    return unmade
+        eventually(established, what=f"{resource.crd} established")
+    return resource
+
+
+@pytest.fixture
+def custom(server: Server, unmade: Custom) -> Custom:
+    """A custom resource in a group of the test's own, installed and served."""
+    return install(server, unmade)
+
+
+@pytest.fixture
+def rich(server: Server, unmade: Custom) -> Custom:
+    """The same with a schema that defaults and validates, and with a scale."""
+    return install(server, attrs.evolve(unmade, rich=True))

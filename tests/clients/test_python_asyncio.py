@@ -131,6 +131,33 @@ def test_dynamic(kubernetes, run, namespace, custom):
     run(scenario)
 
 
+def test_custom_objects(kubernetes, run, namespace, rich):
+    """The custom objects API on a kind that defaults, validates and scales, and an apply of it."""
+
+    async def scenario(api):
+        objects = kubernetes.client.CustomObjectsApi(api)
+        place = (rich.group, rich.version, namespace, rich.plural)
+        made = await objects.create_namespaced_custom_object(*place, rich.object("one") | {"spec": {}})
+        assert made["spec"] == {"size": 1, "color": "grey"}
+        with pytest.raises(kubernetes.client.ApiException) as refused:
+            await objects.create_namespaced_custom_object(*place, rich.object("two") | {"spec": {"size": "big"}})
+        assert refused.value.status == 422
+        merge = {"_content_type": "application/merge-patch+json"}
+        await objects.patch_namespaced_custom_object_status(*place, "one", {"status": {"size": 1}}, **merge)
+        await objects.patch_namespaced_custom_object_scale(*place, "one", {"spec": {"replicas": 3}}, **merge)
+        scale = await objects.get_namespaced_custom_object_scale(*place, "one")
+        assert (scale["spec"], scale["status"]) == ({"replicas": 3}, {"replicas": 1})
+        applied = {"_content_type": "application/apply-patch+yaml", "field_manager": "mine"}
+        body = rich.object("one") | {"spec": {"size": 4}}
+        with pytest.raises(kubernetes.client.ApiException) as refused:
+            await objects.patch_namespaced_custom_object(*place, "one", body, **applied)
+        assert refused.value.status == 409
+        one = await objects.patch_namespaced_custom_object(*place, "one", body, **applied, force=True)
+        assert (one["spec"]["size"], one["metadata"]["generation"]) == (4, 3)
+
+    run(scenario)
+
+
 def test_leader_election(kubernetes, run, namespace):
     """Two candidates for one Lease: one leads; when it dies without a word the other takes over."""
     election = kubernetes.leaderelection

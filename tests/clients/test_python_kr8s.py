@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.clients.conftest import TOO_BIG
+
 DEADLINE = 30
 """Seconds that one scenario may take."""
 
@@ -96,5 +98,26 @@ def test_wait(run, kr8s, namespace, custom):
         same = await widget.get("one", namespace=namespace, api=api)
         await same.patch({"status": {"phase": "Good"}}, subresource="status")
         await waiting
+
+    run(scenario)
+
+
+def test_scale(run, kr8s, namespace, rich):
+    """A kind that defaults what is left out, refuses what its rule refuses, and scales."""
+
+    async def scenario(api):
+        widget = kr8s.asyncio.objects.new_class(
+            rich.kind, rich.api_version, plural=rich.plural, scalable=True, scalable_spec="size"
+        )
+        manifest = rich.object("one", namespace=namespace) | {"spec": {"parts": [{"name": "lid"}]}}
+        one = await widget(manifest, api=api)
+        await one.create()
+        assert one.spec == {"size": 1, "color": "grey", "parts": [{"name": "lid", "count": 1}]}
+        await one.scale(4)
+        assert one.replicas == 4
+        with pytest.raises(kr8s.ServerError, match=TOO_BIG):
+            await one.patch({"spec": {"size": 20, "color": "red"}})
+        await one.refresh()
+        assert one.spec.size == 4
 
     run(scenario)

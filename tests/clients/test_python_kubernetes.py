@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 
 import pytest
+
+from tests.clients.conftest import TOO_BIG
 
 WATCH_SECONDS = 15
 """Seconds after which a watch that brought too little ends."""
@@ -14,7 +17,7 @@ WATCH_SECONDS = 15
 
 @pytest.fixture(scope="module")
 def kubernetes(need):
-    for part in ("config", "watch", "dynamic", "informer", "utils"):
+    for part in ("config", "watch", "dynamic", "dynamic.exceptions", "informer", "utils"):
         need.module(f"kubernetes.{part}")
     return need.module("kubernetes")
 
@@ -174,6 +177,70 @@ def test_dynamic(kubernetes, api, namespace, custom):
         if event["type"] == "DELETED":
             break
     assert got == [("ADDED", 1, 1), ("MODIFIED", 2, 2), ("MODIFIED", 2, 2), ("DELETED", 2, 2)]
+
+
+def test_dynamic_apply(kubernetes, api, namespace, rich):
+    """Server-side apply by the dynamic client: its defaults, a conflict, force, and what is let go."""
+    client = kubernetes.dynamic.DynamicClient(api)
+    widgets = client.resources.get(api_version=rich.api_version, kind=rich.kind)
+
+    def apply(manager, spec, **options):
+        body = rich.object("one") | {"spec": spec}
+        return client.server_side_apply(widgets, body, namespace=namespace, field_manager=manager, **options)
+
+    one = apply("left", {"size": 2, "parts": [{"name": "lid"}], "tags": ["a"]})
+    assert one.spec.to_dict() == {"size": 2, "color": "grey", "parts": [{"name": "lid", "count": 1}], "tags": ["a"]}
+    assert [(entry.manager, entry.operation) for entry in one.metadata.managedFields] == [("left", "Apply")]
+    assert apply("left", {"size": 2, "parts": [{"name": "lid"}], "tags": ["a"]}).to_dict() == one.to_dict()
+    with pytest.raises(kubernetes.dynamic.exceptions.ConflictError) as refused:
+        apply("right", {"size": 3, "parts": [{"name": "leg"}]})
+    assert refused.value.summary().startswith("Apply failed with 1 conflict")
+    causes = json.loads(refused.value.body)["details"]["causes"]
+    assert [(cause["field"], cause["reason"]) for cause in causes] == [(".spec.size", "FieldManagerConflict")]
+    apply("right", {"size": 3, "parts": [{"name": "leg"}], "tags": ["b"]}, force_conflicts=True)
+    one = apply("left", {"parts": [{"name": "lid", "count": 4}]})
+    assert one.spec.to_dict() == {
+        "size": 3,
+        "color": "grey",
+        "parts": [{"name": "lid", "count": 4}, {"name": "leg", "count": 1}],
+        "tags": ["b"],
+    }
+    with pytest.raises(kubernetes.dynamic.exceptions.UnprocessibleEntityError, match=TOO_BIG):
+        apply("right", {"size": 11, "color": "red"}, force_conflicts=True)
+
+
+def test_custom_objects(kubernetes, api, namespace, rich):
+    """The custom objects API: defaults, status, scale."""
+    objects = kubernetes.client.CustomObjectsApi(api)
+    place = (rich.group, rich.version, namespace, rich.plural)
+    made = objects.create_namespaced_custom_object(*place, rich.object("one") | {"spec": {"junk": 1}})
+    assert made["spec"] == {"size": 1, "color": "grey"}
+    with pytest.raises(kubernetes.client.ApiException) as refused:
+        objects.create_namespaced_custom_object(
+            *place, rich.object("two") | {"spec": {"junk": 1}}, field_validation="Strict"
+        )
+    assert (refused.value.status, 'unknown field \\"spec.junk\\"' in refused.value.body) == (400, True)
+    with pytest.raises(kubernetes.client.ApiException) as refused:
+        objects.create_namespaced_custom_object(*place, rich.object("two", size=51))
+    assert refused.value.status == 422
+    assert [cause["field"] for cause in json.loads(refused.value.body)["details"]["causes"]] == ["spec.size"]
+
+    made["status"] = {"size": 1, "selector": "mine=yes"}
+    made["spec"]["size"] = 9
+    put = objects.replace_namespaced_custom_object_status(*place, "one", made)
+    assert (put["status"]["size"], put["spec"]["size"], put["metadata"]["generation"]) == (1, 1, 1)
+    patched = objects.patch_namespaced_custom_object_status(*place, "one", {"status": {"phase": "Good"}})
+    assert patched["status"] == {"size": 1, "selector": "mine=yes", "phase": "Good"}
+    assert objects.get_namespaced_custom_object_status(*place, "one") == patched
+
+    scale = objects.get_namespaced_custom_object_scale(*place, "one")
+    assert (scale["kind"], scale["apiVersion"]) == ("Scale", "autoscaling/v1")
+    assert (scale["spec"], scale["status"]) == ({"replicas": 1}, {"replicas": 1, "selector": "mine=yes"})
+    scale["spec"]["replicas"] = 4
+    assert objects.replace_namespaced_custom_object_scale(*place, "one", scale)["spec"] == {"replicas": 4}
+    assert objects.patch_namespaced_custom_object_scale(*place, "one", {"spec": {"replicas": 5}})["spec"] == {"replicas": 5}
+    one = objects.get_namespaced_custom_object(*place, "one")
+    assert (one["spec"]["size"], one["metadata"]["generation"]) == (5, 3)
 
 
 def test_create_from_dict(kubernetes, api, namespace, custom):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.clients.conftest import TOO_BIG
+
 
 @pytest.fixture(scope="module")
 def lightkube(need):
@@ -68,6 +70,45 @@ def test_custom_and_watch(lightkube, client, custom):
         if verb == "DELETED":
             break
     assert got == [("ADDED", None), ("MODIFIED", {"phase": "Good"}), ("DELETED", {"phase": "Good"})]
+
+
+def test_apply(lightkube, client, config_map):
+    kind = lightkube.resources.core_v1.ConfigMap
+    applied = client.apply(config_map("one", a="1", b="1"))
+    assert [(entry.manager, entry.operation) for entry in applied.metadata.managedFields] == [("lightkube-test", "Apply")]
+    assert client.apply(config_map("one", a="1")).data == {"a": "1"}
+    with pytest.raises(lightkube.ApiError) as refused:
+        client.apply(config_map("one", a="2"), field_manager="other")
+    assert (refused.value.status.code, refused.value.status.reason) == (409, "Conflict")
+    assert [cause.field for cause in refused.value.status.details.causes] == [".data.a"]
+    assert client.apply(config_map("one", a="2"), field_manager="other", force=True, dry_run=True).data == {"a": "2"}
+    assert client.get(kind, "one").data == {"a": "1"}
+    assert client.apply(config_map("one", a="2"), field_manager="other", force=True).data == {"a": "2"}
+
+
+def test_generic(lightkube, client, rich):
+    """A generic resource: apply of it and of its status, and its scale."""
+    generic = lightkube.generic_resource
+    widget = generic.create_namespaced_resource(rich.group, rich.version, rich.kind, rich.plural)
+
+    def body(**fields):
+        return widget(apiVersion=rich.api_version, kind=rich.kind, metadata={"name": "one"}, **fields)
+
+    made = client.apply(body(spec={"parts": [{"name": "lid"}]}))
+    assert made.spec == {"size": 1, "color": "grey", "parts": [{"name": "lid", "count": 1}]}
+    with pytest.raises(lightkube.ApiError) as refused:
+        client.apply(body(spec={"size": 12, "color": "red"}))
+    assert refused.value.status.code == 422
+    assert TOO_BIG in refused.value.status.message
+    status = widget.Status(
+        apiVersion=rich.api_version, kind=rich.kind, metadata={"name": "one"}, status={"size": 1, "selector": "a=b"}
+    )
+    assert client.apply(status, "one").status == {"size": 1, "selector": "a=b"}
+    scale = client.get(widget.Scale, "one")
+    assert (scale.spec.replicas, scale.status.replicas, scale.status.selector) == (1, 1, "a=b")
+    scale.spec.replicas = 3
+    assert client.replace(scale, "one").spec.replicas == 3
+    assert client.get(widget, "one").spec["size"] == 3
 
 
 def test_wait(lightkube, client, custom):
