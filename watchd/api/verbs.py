@@ -209,7 +209,7 @@ class Verbs:
         accepted = _accept(call)
         options = CreateOptions.parse(call.request.query)
         obj = await self._body(call, options)
-        caller = self._caller(call, dry_run=options.dry_run)
+        caller = self._caller(call, options)
         written = await self._store.create(call.endpoint, call.info.namespace, obj, caller)
         return self._written(call, 201, accepted, written)
 
@@ -230,7 +230,7 @@ class Verbs:
             call.info.namespace,
             call.info.name,
             replace,
-            self._caller(call, dry_run=options.dry_run),
+            self._caller(call, options),
             subresource=call.info.subresource,
             uid=obj["metadata"].get("uid", ""),
             create=make if call.endpoint.kind.strategy.create_on_update and not call.info.subresource else None,
@@ -243,7 +243,7 @@ class Verbs:
         options = PatchOptions.parse(call.request.query, apply=False)
         body = await call.request.read_body(MAX_BODY_BYTES)
         document = change.load(body, call.endpoint.version.schema or {})
-        caller = self._caller(call, dry_run=options.dry_run)
+        caller = self._caller(call, options)
         said = len(call.warnings)
 
         async def apply(current: Object) -> Object:
@@ -286,7 +286,7 @@ class Verbs:
         accepted = _accept(call)
         options = await self._delete_options(call)
         deletion = _deletion(options)
-        caller = self._caller(call, dry_run=options.dry_run)
+        caller = self._caller(call, options)
         written = await self._store.delete(call.endpoint, call.info.namespace, call.info.name, deletion, caller)
         if not written.removed:
             return self._written(call, 200, accepted, written)
@@ -308,7 +308,7 @@ class Verbs:
         reading = await begin_list(self._core, endpoint, namespace, options, view)
         await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
         deletion = _deletion(delete_options)
-        caller = self._caller(call, dry_run=delete_options.dry_run)
+        caller = self._caller(call, delete_options)
         for stored in reading.items:
             owner, _, name = path_of(stored.key).rpartition("/")
             try:
@@ -333,8 +333,11 @@ class Verbs:
         return decode_object(call.endpoint, body, codec, options, call.warnings)
 
     @staticmethod
-    def _caller(call: Call, *, dry_run: bool) -> Caller:
-        return Caller(call.user, dry_run, call.warnings)
+    def _caller(call: Call, options: CreateOptions | UpdateOptions | PatchOptions | DeleteOptions) -> Caller:
+        manager = ""
+        if not isinstance(options, DeleteOptions):
+            manager = options.manager(call.request.headers.get("user-agent", ""))
+        return Caller(call.user, options.dry_run, call.warnings, manager)
 
     def _written(self, call: Call, code: int, accepted: negotiate.Accepted, written: Written) -> Response:
         view = self._view(call, accepted)

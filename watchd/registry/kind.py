@@ -12,6 +12,8 @@ import orjson
 
 from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
 from conversion.hub import Hub, Spoke
+from watchd.registry.managed.manager import FieldManager
+from watchd.registry.managed.tracking import field_manager
 from watchd.registry.strategy import Strategy
 from watchd.schema.compiled import CompiledSchema
 
@@ -130,6 +132,11 @@ class Kind:
         """Digest of what stored bytes and headers depend on: while it is current they are trusted undecoded (DESIGN section 4)."""
         parts = [str(self.hub_gvk), self.selectable_fields, self.strategy.skeleton(self.hub).hex()]
         return hashlib.blake2b(orjson.dumps(parts), digest_size=EPOCH_BYTES).digest()
+
+    @cached_property
+    def managers(self) -> FieldManager:
+        """What tracks who owns which field of the objects."""
+        return field_manager(self)
 
     def is_hub(self, version: str) -> bool:
         """Tell whether stored bytes can be served at a version as they are."""

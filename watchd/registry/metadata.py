@@ -164,9 +164,9 @@ def check_name(meta: Mapping[str, Any], name: str, namespace: str = "") -> None:
 def prepare_create(meta: Object, *, clock: Clock, entropy: Entropy) -> None:
     """Set what the server owns, in place, and generate a name where one is wanted.
 
-    The caller sets generation where its kind has one. managedFields of a client are dropped.
+    The caller sets generation where its kind has one.
     """
-    for field in (*SERVER_OWNED, "managedFields"):
+    for field in SERVER_OWNED:
         meta.pop(field, None)
     meta["uid"] = entropy.uid()
     meta["creationTimestamp"] = rfc3339(clock.now_ms())
@@ -191,7 +191,7 @@ def generated_name(base: str, entropy: Entropy) -> str:
 
 
 def prepare_update(meta: Object, old: Mapping[str, Any]) -> None:
-    """Put back what an update cannot change, in place; a client's managedFields are dropped.
+    """Put back what an update cannot change, in place.
 
     A uid that is given stays as it is: it is a precondition of the request, and `validate_update` refuses another one.
     """
@@ -202,8 +202,7 @@ def prepare_update(meta: Object, old: Mapping[str, Any]) -> None:
             meta[field] = old[field]
         else:
             meta.pop(field, None)
-    for field in ("selfLink", "managedFields"):
-        meta.pop(field, None)
+    meta.pop("selfLink", None)
 
 
 def require_resource_version(meta: Mapping[str, Any], *, group: str, resource: str, name: str) -> None:

@@ -18,8 +18,10 @@ from storage.log import Log
 from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write, path_of
 from watchd.registry import metadata
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
+from watchd.registry.changes import same_content, split_status, with_propagation
+from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
-from watchd.registry.value import canonical, encode, header_of, stored_at_hub
+from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
 from watchd.registry.view import load
 from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import (
@@ -68,6 +70,8 @@ class Caller:
     dry_run: bool = False
     warnings: list[str] = attrs.field(factory=list)
     """Filled with texts for the Warning header."""
+    manager: str = "watchd"
+    """What managedFields call the caller."""
 
 
 CONTROLLER = Caller()
@@ -156,8 +160,12 @@ class Store:
 
     # Create
 
-    async def create(self, endpoint: Endpoint, namespace: str, obj: Object, caller: Caller = CONTROLLER) -> Written:
+    async def create(
+        self, endpoint: Endpoint, namespace: str, obj: Object, caller: Caller = CONTROLLER, *, tracked: bool = False
+    ) -> Written:
         """Store a new object. Takes over `obj`, which is at the endpoint's version.
+
+        `tracked` tells that its managedFields are those that it is to have.
 
         Raises StatusError: 409 AlreadyExists, 422 Invalid, what admission refuses, what the log fails with.
         """
@@ -165,7 +173,7 @@ class Store:
         original = orjson.dumps(obj)
         for attempt in range(GENERATE_ATTEMPTS):
             try:
-                return await self._create(endpoint, namespace, original, caller)
+                return await self._create(endpoint, namespace, original, caller, tracked=tracked)
             except StatusError as error:
                 if error.reason is not Reason.ALREADY_EXISTS or not generated:
                     raise
@@ -173,13 +181,17 @@ class Store:
                     raise _no_name_left(error) from error
         raise AssertionError("unreachable")
 
-    async def _create(self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller) -> Written:
+    async def _create(
+        self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller, *, tracked: bool
+    ) -> Written:
         kind, strategy = endpoint.kind, endpoint.kind.strategy
         while True:
             obj: Object = orjson.loads(original)
             attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
             metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
             strategy.default(obj)
+            if not tracked:
+                self._track(endpoint, obj, None, "", caller)
             await self._admission.mutate(attributes)
             metadata.prepare_create(obj["metadata"], clock=self.clock, entropy=self._entropy)
             if strategy.generation:
@@ -228,6 +240,7 @@ class Store:
         attempts: int | None = None,
         validate: bool = True,
         create: Callable[[], Awaitable[Object]] | None = None,
+        tracked: bool = False,
     ) -> Written:
         """Change an object.
 
@@ -243,7 +256,8 @@ class Store:
                 object that is not the current one is a 409 at once.
             validate: whether the result is held against the rules of its kind. The server's own controllers take finalizers and
                 owners away also from objects that newer rules would refuse.
-            create: makes the object where there is none, for kinds that are created on update.
+            create: makes the object where there is none, for kinds that are created on update, and for apply.
+            tracked: whether `change` and `create` give the objects the managedFields that they are to have.
 
         Raises StatusError: 404, 409, 422, what admission refuses, what the log fails with.
 
@@ -260,7 +274,7 @@ class Store:
                     # Whoever names a uid means an object that was there, and must not bring it back as another one.
                     raise conflict(endpoint.group, endpoint.resource, name, _other_uid(uid, ""))
                 try:
-                    return await self.create(endpoint, namespace, await create(), caller)
+                    return await self.create(endpoint, namespace, await create(), caller, tracked=tracked)
                 except StatusError as error:
                     if error.reason is not Reason.ALREADY_EXISTS:
                         raise
@@ -269,6 +283,10 @@ class Store:
             new = await change(load(endpoint.kind, endpoint.version.name, stored))
             self._check_preconditions(endpoint, name, stored, uid, old, new)
             attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
+            metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
+            endpoint.kind.strategy.default(new)
+            if not tracked:
+                self._track(endpoint, new, old, subresource, caller)
             await self._prepare_update(endpoint, attributes, new, old, validate=validate)
             try:
                 return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks)
@@ -293,16 +311,12 @@ class Store:
         self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object, *, validate: bool
     ) -> None:
         kind, strategy, subresource = endpoint.kind, endpoint.kind.strategy, attributes.subresource
-        metadata.check_namespace(new["metadata"], attributes.namespace, namespaced=kind.namespaced)
-        strategy.default(new)
         await self._admission.mutate(attributes)
         metadata.prepare_update(new["metadata"], old["metadata"])
         if endpoint.version.status and strategy.status_reset:
-            _split_status(new, old, subresource, custom=kind.custom)
+            split_status(new, old, subresource, custom=kind.custom)
         strategy.prepare_update(new, old, subresource)
-        if strategy.generation and _content(new, status=not endpoint.version.status) != _content(
-            old, status=not endpoint.version.status
-        ):
+        if strategy.generation and not same_content(new, old, status=not endpoint.version.status):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if validate:
             problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
@@ -320,7 +334,8 @@ class Store:
             if not caller.dry_run:
                 await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
             return Written(new, None, removed=True)
-        if canonical(new) == canonical(old) and stored_at_hub(endpoint.kind, stored):
+        settle_times(new, old, says_the_same)
+        if says_the_same(new, old) and stored_at_hub(endpoint.kind, stored):
             _set_revision(new, stored.revision)
             fresh = header_of(stored.header).epoch == endpoint.kind.epoch
             return Written(new, stored if fresh and not caller.dry_run else None)
@@ -378,7 +393,7 @@ class Store:
         checks: list[Check],
     ) -> Written:
         strategy, meta = endpoint.kind.strategy, obj["metadata"]
-        finalizers = _with_propagation(meta.get("finalizers") or [], deletion.propagation)
+        finalizers = with_propagation(meta.get("finalizers") or [], deletion.propagation)
         if not finalizers and not strategy.finalizers_hold(obj):
             if not caller.dry_run:
                 await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
@@ -416,6 +431,20 @@ class Store:
             else:
                 left += not written.removed
         return left
+
+    def _track(self, endpoint: Endpoint, new: Object, old: Object | None, subresource: str, caller: Caller) -> None:
+        """Say in the managedFields of an object who owns what now. Before admission, as in the reference."""
+        kind, version = endpoint.kind, endpoint.version
+        entries = kind.managers.update(
+            old,
+            new,
+            manager=caller.manager,
+            api_version=kind.api_version(version.name),
+            time=rfc3339(self.clock.now_ms()),
+            subresource=subresource,
+            reset_fields=reset_fields(kind, version, subresource),
+        )
+        set_managed(new, entries)
 
     # The log
 
@@ -532,30 +561,6 @@ def _set_revision(obj: Object, revision: Revision) -> None:
     obj["metadata"]["resourceVersion"] = str(revision)
 
 
-def _content(obj: Object, *, status: bool) -> bytes:
-    """Return bytes that change exactly when the generation should."""
-    left_out = {"metadata", "apiVersion", "kind"} if status else {"metadata", "apiVersion", "kind", "status"}
-    return orjson.dumps({k: v for k, v in obj.items() if k not in left_out}, option=orjson.OPT_SORT_KEYS)
-
-
-def _split_status(new: Object, old: Object, subresource: str, *, custom: bool) -> None:
-    """Keep a write of the object from changing status, and a write of status from changing anything else."""
-    if subresource == "status":
-        status, written = new.get("status"), "status" in new
-        kept = {k: v for k, v in old.items() if k != "status"}
-        if not custom:
-            # Built-in kinds take labels and annotations through status.
-            kept["metadata"] = new["metadata"]
-        new.clear()
-        new.update(kept)
-        if written:
-            new["status"] = status
-    elif subresource == "":
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
-
-
 def _check_deletion(endpoint: Endpoint, name: str, deletion: Deletion, obj: Object) -> None:
     kind, meta = endpoint.kind.names.kind, obj["metadata"]
     if deletion.uid and deletion.uid != meta.get("uid"):
@@ -571,12 +576,3 @@ def _check_deletion(endpoint: Endpoint, name: str, deletion: Deletion, obj: Obje
             f"record ({revision}). The object might have been modified"
         )
         raise conflict(endpoint.group, kind, name, why)
-
-
-def _with_propagation(finalizers: list[str], propagation: str) -> list[str]:
-    """Return the finalizers that a delete with a propagation policy leaves, in order (FEATURES row 26)."""
-    if not propagation:
-        return finalizers
-    wanted = {"Foreground": metadata.FOREGROUND, "Orphan": metadata.ORPHAN}.get(propagation)
-    kept = [f for f in finalizers if f not in {metadata.FOREGROUND, metadata.ORPHAN} or f == wanted]
-    return kept if wanted is None or wanted in kept else [*kept, wanted]

@@ -129,8 +129,23 @@ def decode(stored: Stored) -> Object:
 
 def canonical(obj: Object) -> bytes:
     """Return bytes that are equal for two objects exactly if they say the same, resourceVersion aside."""
-    metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
-    return orjson.dumps({**obj, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_without_revision(obj), option=orjson.OPT_SORT_KEYS)
+
+
+def says_the_same(one: Object, other: Object) -> bool:
+    """Tell whether two objects say the same, resourceVersion aside. Quicker than their canonical bytes where they do not."""
+    return equal(_without_revision(one), _without_revision(other))
+
+
+def _without_revision(obj: Object) -> Object:
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
+
+
+def equal(one: Object, other: Object) -> bool:
+    """Tell whether two values are written alike. For Python 1, 1.0 and True are one, so that its word is taken for no only."""
+    if one != other:
+        return False
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
 
 
 TAG_NAME = "metadata.name"

@@ -122,7 +122,9 @@ async def test_status_of_a_custom_object_is_apart(core, splits, samples):
     written = (await core.call("PUT", f"{splits}/a/status", everything)).json
     assert written["status"] == {"y": 1}
     assert written["spec"] == {"x": 1}
-    assert written["metadata"] == {**created["metadata"], "resourceVersion": written["metadata"]["resourceVersion"]}
+    changed = {name: written["metadata"][name] for name in ("resourceVersion", "managedFields")}
+    assert written["metadata"] == {**created["metadata"], **changed}
+    assert [entry.get("subresource", "") for entry in changed["managedFields"]] == ["", "status"]
     assert written["metadata"]["generation"] == 1
     everything["metadata"]["resourceVersion"] = written["metadata"]["resourceVersion"]
     everything["status"] = {"y": 2}

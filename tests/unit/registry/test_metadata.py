@@ -123,7 +123,6 @@ def test_the_server_owns_its_fields():
         deletionGracePeriodSeconds=3,
         generation=7,
         selfLink="/x",
-        managedFields=[{"manager": "m"}],
         labels={"x": "1"},
     )
     assert meta == {
@@ -148,7 +147,7 @@ def test_a_given_name_beats_a_generated_one():
 
 def test_an_update_keeps_what_it_cannot_change():
     old = {"name": "a", "uid": "u", "creationTimestamp": "c", "generation": 3}
-    new = {"name": "a", "generation": 9, "deletionTimestamp": "d", "selfLink": "/x", "managedFields": [], "labels": {}}
+    new = {"name": "a", "generation": 9, "deletionTimestamp": "d", "selfLink": "/x", "labels": {}}
     metadata.prepare_update(new, old)
     assert new == {"name": "a", "uid": "u", "creationTimestamp": "c", "generation": 3, "labels": {}}
 

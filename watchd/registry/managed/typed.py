@@ -265,9 +265,13 @@ def typing_of_schema(schema: Schema | None) -> Typing:
 
 def typing_of_builtin(name: str) -> Typing:
     """Return the types of a built-in kind by the name of its component (`io.k8s.api.core.v1.ConfigMap`)."""
-    schema = schemas.whole(name)
-    compiler = _Compiler(schema.get("$defs", {}))
-    return SchemaTyping(compiler.node(schema), _zero(schema, schema.get("$defs", {})))
+    return typing_of_whole(schemas.whole(name))
+
+
+def typing_of_whole(schema: Schema) -> Typing:
+    """Return the types of a built-in kind by its schema, as `schemas.whole` makes it."""
+    defs = schema.get("$defs", {})
+    return SchemaTyping(_Compiler(defs).node(schema), _zero(schema, defs))
 
 
 def _zero(schema: Schema, defs: Mapping[str, Schema]) -> Object:

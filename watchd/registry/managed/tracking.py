@@ -1,0 +1,76 @@
+"""The FieldManager of a kind, and managedFields of the objects that the Store writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from watchd.registry.managed.entries import Entry, keep_times
+from watchd.registry.managed.errors import UnknownVersion
+from watchd.registry.managed.fieldset import FieldSet, paths
+from watchd.registry.managed.manager import FieldManager
+from watchd.registry.managed.typed import Object, Typing, typing_of_schema, typing_of_whole
+from watchd.registry.managed.updater import ResetFields
+
+if TYPE_CHECKING:
+    from watchd.registry.kind import Kind, Version
+
+STATUS = "status"
+
+_STATUS = paths("status")
+_ALL_BUT_STATUS = {True: paths("metadata", "spec"), False: paths("spec")}
+"""By whether the kind is custom: built-in kinds take metadata through status."""
+
+
+def field_manager(kind: Kind) -> FieldManager:
+    """Return what tracks the objects of a kind. Types are made of a version's schema when they are asked for first."""
+    made: dict[str, Typing] = {}
+
+    def version_of(api_version: str) -> Version:
+        for version in kind.versions:
+            if kind.api_version(version.name) == api_version:
+                return version
+        raise UnknownVersion(api_version)
+
+    def typing_of(api_version: str) -> Typing:
+        found = made.get(api_version)
+        if found is None:
+            schema = version_of(api_version).schema
+            found = made[api_version] = typing_of_schema(schema) if kind.custom else typing_of_whole(schema or {})
+        return found
+
+    def convert(obj: Object, api_version: str) -> Object:
+        source, target = version_of(obj["apiVersion"]), version_of(api_version)
+        hub = kind.to_hub(obj, source.name)
+        return hub if kind.is_hub(target.name) else kind.from_hub(hub, target.name)
+
+    return FieldManager(kind.names.kind, typing_of, convert)
+
+
+def reset_fields(kind: Kind, version: Version, subresource: str) -> ResetFields:
+    """Return the fields that a write through a subresource (or past one) puts back, so that nobody comes to own them."""
+    if not version.status or subresource not in ("", STATUS):
+        return {}
+    fields: FieldSet = _ALL_BUT_STATUS[kind.custom] if subresource else _STATUS
+    return {kind.api_version(version.name): fields}
+
+
+def set_managed(obj: Object, entries: list[Entry]) -> None:
+    """Write managedFields into an object, in place; none at all for an empty list."""
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    else:
+        obj["metadata"].pop("managedFields", None)
+
+
+def settle_times(new: Object, old: Object, same: Callable[[Object, Object], bool]) -> None:
+    """Give a write that changes nothing but times of managedFields the old ones, in place: it is none then.
+
+    `same` tells whether two objects say the same.
+    """
+    managed, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not managed or not before or managed == before:
+        return
+    kept = keep_times(managed, before)
+    if kept != managed and same({**new, "metadata": {**new["metadata"], "managedFields": before}}, old):
+        new["metadata"]["managedFields"] = kept
