@@ -162,7 +162,7 @@ def _sum(value: Any, other: Any, sign_of_other: int) -> Quantity:
     more = _number(added)
     scale: int | None = None
     if value.scale is not None and added.scale is not None:
-        scales = [int(one.scale) for one in (value, added) if one.number]
+        scales = [one.scale or 0 for one in (value, added) if one.number]
         scale = min(scales, default=0)
     return Quantity(number + sign_of_other * more, scale)
 

@@ -31,7 +31,7 @@ class Kind(Enum):
     TYPE = auto()
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Type:
     """A type; two that are equal are the same."""
 
@@ -111,10 +111,11 @@ _NULLABLE = frozenset({Kind.OPAQUE, Kind.OBJECT, Kind.DURATION, Kind.TIMESTAMP, 
 
 def substitute(known: Substitutions, value: Type, *, close: bool = False) -> Type:
     """Replace open types by what they have turned out to be; what is still open becomes dyn with `close`."""
-    if value in known:
-        return substitute(known, known[value], close=close)
     if value.kind is Kind.PARAMETER:
-        return DYN if close else value
+        found = known.get(value)
+        if found is None:
+            return DYN if close else value
+        return substitute(known, found, close=close)
     if not value.parameters:
         return value
     return Type(value.kind, value.name, tuple(substitute(known, inner, close=close) for inner in value.parameters))
