@@ -277,7 +277,10 @@ def _whole(value: Any) -> Any:
         return {key: _whole(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_whole(child) for child in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _JSON_WHOLE else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _JSON_WHOLE:
+        # The fewest digits that tell it apart, and zeros: not the digits of its exact value.
+        return int(Decimal(repr(value)))
+    return value
 
 
 _DIGITS = 6

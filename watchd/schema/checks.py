@@ -69,7 +69,14 @@ def _all(parts: list[Check]) -> Check | None:
     if len(parts) == 2:
         first, second = parts
         return lambda value: first(value) and second(value)
-    return lambda value: all(part(value) for part in parts)
+
+    def run(value: Any) -> bool:
+        for part in parts:  # noqa: SIM110 - a generator would cost more than the checks
+            if not part(value):
+                return False
+        return True
+
+    return run
 
 
 def _common(node: Node) -> list[Check]:

@@ -7,7 +7,6 @@ value's type cannot have is itself an error.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +16,7 @@ import attrs
 from watchd.schema import formats
 from watchd.schema.jsonvalue import INT64_MAX, INT64_MIN, kind_of, same
 from watchd.schema.structural import Node
-from watchd.status import FieldError, FieldProblem, go_number, go_quote
+from watchd.status import FieldError, FieldProblem, go_json, go_number, go_quote
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -177,7 +176,7 @@ def of_enum(value: Any, node: Node, path: str) -> Problem | None:
     accepted = node.raw.get("enum")
     if not accepted or any(_matches(value, one) for one in accepted):
         return None
-    shown = [one if isinstance(one, str) else json.dumps(one, separators=(",", ":"), sort_keys=True) for one in accepted]
+    shown = [one if isinstance(one, str) else go_json(one) for one in accepted]
     text = f"{path} in body should be one of {shown}"
     detail = f"supported values: {', '.join(go_quote(one) for one in shown)}"
     return Problem(text, FieldProblem.NOT_SUPPORTED, path, value, detail)

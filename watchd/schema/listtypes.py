@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from watchd.schema.jsonvalue import identity
-from watchd.schema.structural import EMPTY, Node
+from watchd.schema.structural import Node
 from watchd.status import FieldError, FieldProblem
 
 _UNSPECIFIED = object()
@@ -18,19 +18,61 @@ _UNSPECIFIED = object()
 
 def duplicates(value: Any, node: Node, path: str = "") -> Iterator[FieldError]:
     """Yield what a value's lists, at any depth, hold twice."""
-    if not node.has_keyed_lists:
+    if not node.has_keyed_lists or not _suspect(value, node):
         return
     if value.__class__ is dict:
+        keyed, rest = node.keyed_fields, node.additional
         for field, child in value.items():
-            named = node.properties.get(field)
-            if named is not None:
-                yield from duplicates(child, named, f"{path}.{field}" if path else field)
-            elif isinstance(node.additional, Node):
-                yield from duplicates(child, node.additional, f"{path}[{field}]")
+            if field in keyed:
+                yield from duplicates(child, keyed[field], f"{path}.{field}" if path else field)
+            elif isinstance(rest, Node) and field not in node.properties:
+                yield from duplicates(child, rest, f"{path}[{field}]")
     elif value.__class__ is list:
         yield from _of_list(value, node, path)
-        for index, child in enumerate(value if node.items is not None else ()):
-            yield from duplicates(child, node.items or EMPTY, f"{path}[{index}]")
+        entries = node.items
+        if entries is not None and entries.has_keyed_lists:
+            for index, child in enumerate(value):
+                yield from duplicates(child, entries, f"{path}[{index}]")
+
+
+def _suspect(value: Any, node: Node) -> bool:
+    """Tell quickly whether a value may hold something twice; where it says so, that has to be looked at closely."""
+    kind = value.__class__
+    if kind is dict:
+        for field, below in node.keyed_fields.items():
+            if field in value and _suspect(value[field], below):
+                return True
+        rest = node.additional
+        if isinstance(rest, Node) and rest.has_keyed_lists:
+            return any(_suspect(child, rest) for field, child in value.items() if field not in node.properties)
+    elif kind is list:
+        if len(value) > 1 and node.list_type in _KEYED and not _clearly_differ(value, node):
+            return True
+        entries = node.items
+        if entries is not None and entries.has_keyed_lists:
+            for child in value:
+                if _suspect(child, entries):
+                    return True
+    return False
+
+
+_KEYED = frozenset({"set", "map"})
+
+
+def _clearly_differ(entries: list[Any], node: Node) -> bool:
+    """Tell whether entries differ by texts: the usual case."""
+    if node.list_type == "map":
+        if len(node.list_map_keys) != 1:
+            return False
+        name = node.list_map_keys[0]
+        try:
+            entries = [entry[name] for entry in entries]
+        except (KeyError, TypeError):
+            return False
+    for entry in entries:
+        if entry.__class__ is not str:
+            return False
+    return len(set(entries)) == len(entries)
 
 
 def _of_list(value: list[Any], node: Node, path: str) -> Iterator[FieldError]:

@@ -28,11 +28,20 @@ _GO_WORDS = {
 """How Go's regexp words what RE2 says in other words."""
 
 
+KEPT_TEXTS = 64
+"""Texts that a pattern remembers."""
+
+KEPT_CHARS = 128
+"""Characters of the longest of them."""
+
+
 class Pattern:
     """A pattern, compiled when it is first asked for."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._found: set[str] = set()
+        """Texts that match, as they came last: the same names come again and again."""
 
     @cached_property
     def _compiled(self) -> Any:
@@ -54,6 +63,14 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """Tell whether the pattern is found anywhere in a text; a pattern that is none is found nowhere."""
+        if text in self._found:
+            return True
         # Bytes spare the package the mapping of offsets, which costs more than the search.
         compiled = self._compiled
-        return compiled is not None and compiled.search(text.encode("utf-8", "replace")) is not None
+        if compiled is None or compiled.search(text.encode("utf-8", "replace")) is None:
+            return False
+        if len(text) <= KEPT_CHARS:
+            if len(self._found) >= KEPT_TEXTS:
+                self._found.clear()
+            self._found.add(text)
+        return True

@@ -155,6 +155,11 @@ class Node:
         return self.list_type in {"set", "map"} or any(node.has_keyed_lists for node in self.below())
 
     @cached_property
+    def keyed_fields(self) -> dict[str, Node]:
+        """The named fields with lists, at any depth, whose entries must differ."""
+        return {name: node for name, node in self.properties.items() if node.has_keyed_lists}
+
+    @cached_property
     def has_embedded(self) -> bool:
         """Whether this schema or one below is an embedded resource."""
         return self.embedded or any(node.has_embedded for node in self.below())

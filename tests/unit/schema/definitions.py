@@ -62,7 +62,7 @@ FILTER = {
             "required": ["target"],
             "properties": {
                 "target": TARGET,
-                "percent": {"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.5},
+                "percent": {"type": "number", "minimum": 0, "maximum": 100, "exclusiveMinimum": True},
             },
         },
     },

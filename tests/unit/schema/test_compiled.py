@@ -183,11 +183,11 @@ def test_nulls_can_be_dropped_without_defaults(schema):
             ],
         ),
         (
-            {"rules": [{"filters": [{"type": "Mirror", "mirror": {"target": {}, "percent": 0.3}}]}]},
+            {"rules": [{"filters": [{"type": "Mirror", "mirror": {"target": {}, "percent": 0}}]}]},
             [
                 (
-                    "spec.rules[0].filters[0].mirror.percent: Invalid value: 0.3: "
-                    "spec.rules[0].filters[0].mirror.percent in body should be a multiple of 0.5"
+                    "spec.rules[0].filters[0].mirror.percent: Invalid value: 0: "
+                    "spec.rules[0].filters[0].mirror.percent in body should be greater than 0"
                 ),
                 "spec.rules[0].filters[0].mirror.target.name: Required value",
             ],

@@ -17,7 +17,7 @@ from watchd.schema.patterns import Pattern
         (r"^\p{L}+$", "日本", True),
         ("[[:alpha:]]", "1", False),
         ("(?i)^AB$", "ab", True),
-        (r"^\d+$", "١", False),
+        (r"^\d+$", "\u0661", False),
         ("^.$", "é", True),
         ("", "", True),
         ("(?P<x>a)", "a", True),
