@@ -44,8 +44,11 @@ def converter(schema: Mapping[str, Any], *, resource: bool = False) -> Converter
         schema = with_metadata(schema)
     convert = _plain(schema)
     nullable = bool(schema.get("nullable"))
+    kind = None if schema.get("x-kubernetes-int-or-string") or schema.get("format") else _KINDS.get(schema.get("type") or "")
 
     def checked(data: Any) -> Any:
+        if data.__class__ is kind:
+            return data
         if data is None:
             if nullable:
                 return None
@@ -55,16 +58,26 @@ def converter(schema: Mapping[str, Any], *, resource: bool = False) -> Converter
     return checked
 
 
+_KINDS: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
+"""Types whose data are values as they stand."""
+
+
 def _inner(schema: Mapping[str, Any]) -> Converter:
-    # An embedded resource may hold itself at any depth in the text of its schema, so inner converters are made lazily.
-    made: list[Converter] = []
+    return converter(schema, resource=bool(schema.get("x-kubernetes-embedded-resource")))
 
-    def lazy(data: Any) -> Any:
-        if not made:
-            made.append(converter(schema, resource=bool(schema.get("x-kubernetes-embedded-resource"))))
-        return made[0](data)
 
-    return lazy
+class Fields(dict[str, Converter]):
+    """The converters of an object's fields, each made when it is first needed: schemas are large."""
+
+    __slots__ = ("schemas",)
+
+    def __init__(self, schemas: Mapping[str, Mapping[str, Any]]) -> None:
+        self.schemas = schemas
+
+    def __missing__(self, name: str) -> Converter:
+        """Make the converter of a field."""
+        made = self[name] = _inner(self.schemas[name])
+        return made
 
 
 def _plain(schema: Mapping[str, Any]) -> Converter:  # noqa: PLR0911 - a table of cases
@@ -168,7 +181,7 @@ def _object(schema: Mapping[str, Any]) -> Converter:
             return DataMap({key: value(inner) for key, inner in data.items()})
 
         return convert_map
-    fields = {name: _inner(inner) for name, inner in (properties or {}).items()}
+    fields = Fields(properties or {})
 
     def convert(data: Any) -> Object:
         if not isinstance(data, dict):
@@ -213,16 +226,17 @@ class Object(Struct, dict[str, Any]):
 
     __slots__ = ("_data", "_fields")
 
-    def __init__(self, data: dict[str, Any], fields: Mapping[str, Converter]) -> None:
+    def __init__(self, data: dict[str, Any], fields: Fields) -> None:
         self._data = data
         self._fields = fields
 
     def __missing__(self, name: str) -> Any:
         """Convert a field that is asked for by its identifier for the first time."""
-        key = unescape(name)
-        if key is None or self._data.get(key) is None or key not in self._fields:
+        key = unescape(name) if "__" in name else name
+        data = None if key is None else self._data.get(key)
+        if data is None or key is None or key not in self._fields.schemas:
             raise KeyError(name)
-        found = self[name] = self._fields[key](self._data[key])
+        found = self[name] = self._fields[key](data)
         return found
 
     def data(self) -> dict[str, Any]:
@@ -246,7 +260,7 @@ class Object(Struct, dict[str, Any]):
 
     def names(self) -> list[str]:
         """Return the identifiers of the declared fields that the data has."""
-        return [escape(key) or key for key in self._data if key in self._fields]
+        return [escape(key) or key for key in self._data if key in self._fields.schemas]
 
     def equals(self, other: Any) -> bool:
         """Compare declared fields as values, others as data."""
@@ -257,7 +271,7 @@ class Object(Struct, dict[str, Any]):
         return all(self._field_equals(key, other) for key in self._data)
 
     def _field_equals(self, key: str, other: Struct | dict[Any, Any]) -> bool:
-        if key in self._fields:
+        if key in self._fields.schemas:
             name = escape(key) or key
             mine = self.find(name)
             theirs = other.find(name) if isinstance(other, Struct) else other.get(name, MISSING)

@@ -30,7 +30,7 @@ _ABSENT = object()
 """In a frame: a variable without a value."""
 
 
-@attrs.frozen
+@attrs.define
 class Outcome:
     """What came of an evaluation."""
 
