@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.schema.definitions import ROUTE
+from benchmarks.routes import ROUTE
 from watchd.schema.checks import is_valid
 from watchd.schema.structural import Node
 from watchd.schema.validation import examine

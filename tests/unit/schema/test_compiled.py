@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.unit.schema.definitions import ROUTE, SPEC, route
+from benchmarks.routes import ROUTE, SPEC, route
 from watchd.registry.embedded import RULES
 from watchd.schema.compiled import CompiledSchema, ScalePaths
 from watchd.schema.embedded import MetadataMismatch

@@ -1,4 +1,4 @@
-"""A schema of our own, as rich as those that people install: a route with listeners, weights, policies and a template."""
+"""A schema as rich as those that people install, and objects of it: routes with matches, filters, targets and a template."""
 
 from __future__ import annotations
 
@@ -164,4 +164,32 @@ def route(**spec: Any) -> dict[str, Any]:
         "kind": "Route",
         "metadata": {"name": "a"},
         "spec": {"rules": [{"targets": [{"name": "web", "port": 80}]}], **spec},
+    }
+
+
+def large_route(rules: int = 8) -> dict[str, Any]:
+    """Return a valid object with so many rules, each of about a KB."""
+    return route(
+        hosts=[f"host{index}.example.com" for index in range(4)],
+        labels={"team": "a", "stage": "test"},
+        policy={"retries": 2, "after": "2026-01-01T00:00:00Z"},
+        template={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"a": "b"}}, "spec": {"x": 1}},
+        rules=[_rule(index) for index in range(rules)],
+    )
+
+
+def _rule(index: int) -> dict[str, Any]:
+    headers = [{"name": f"x-header-{item}", "value": f"value-{index}-{item}"} for item in range(3)]
+    return {
+        "name": f"rule-{index}",
+        "matches": [
+            {"path": {"type": "Prefix", "value": f"/api/v{item}/things"}, "headers": headers, "method": "GET"}
+            for item in range(3)
+        ],
+        "filters": [
+            {"type": "Header", "header": {"set": headers[:2], "remove": ["x-one", "x-two"]}},
+            {"type": "Mirror", "mirror": {"target": {"name": "mirror", "port": 80}, "percent": 50}},
+        ],
+        "targets": [{"name": f"service-{item}", "port": 8080 + item, "weight": item} for item in range(3)],
+        "timeout": "10s",
     }
