@@ -94,14 +94,18 @@ def is_merge(text: str, tag: str | None, *, plain: bool) -> bool:
 
 
 def key_text(key: Scalar) -> str:
-    """Write a key as JSON's string. Raises DecodeError for null."""
+    """Write a key as JSON's string. Raises DecodeError for null and for integers beyond int64."""
     if isinstance(key, str):
         return key
     if key is None:
         raise DecodeError("yaml: unsupported map key: null")
     if isinstance(key, bool):
         return "true" if key else "false"
-    return str(key) if isinstance(key, int) else _shortest_float32(key)
+    if isinstance(key, float):
+        return _shortest_float32(key)
+    if key > INT64_MAX:
+        raise DecodeError(f"unsupported map key of type: uint64, key: {key:#x}")
+    return str(key)
 
 
 def float_text(number: float) -> str:
@@ -157,10 +161,10 @@ def _shortest_float32(value: float) -> str:
     if math.isinf(narrow):
         return ".inf" if value > 0 else "-.inf"
     for precision in range(9):
-        text = f"{value:.{precision}e}"
+        text = f"{narrow:.{precision}e}"
         if struct.unpack(">f", struct.pack(">f", float(text)))[0] == narrow:
             return _general(text)
-    return _general(f"{value:.8e}")
+    return _general(f"{narrow:.8e}")
 
 
 def _general(text: str) -> str:

@@ -220,7 +220,7 @@ async def _make_parts(
     }
     api = API(
         registry,
-        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics),
+        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics, runner),
         authenticator=AuthenticatorChain(members, anonymous=config.anonymous_auth),
         authorizer=default_authorizer(),
         metrics=metrics,

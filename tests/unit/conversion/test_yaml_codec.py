@@ -59,6 +59,12 @@ def test_one_document():
         codec.decode(b"a: 1\n---\nb: 2\n")
 
 
+def test_keys_are_written_as_go_writes_them():
+    assert codec.decode(b"16777217.0: a").value == {"1.6777216e+07": "a"}
+    with pytest.raises(DecodeError, match="unsupported map key of type: uint64"):
+        codec.decode(b"18446744073709551615: a")
+
+
 def test_json_is_yaml():
     assert codec.decode(b'{"kind": "Thing", "spec": {"a": [1, 2.5, true, null, "x"]}}\n').value == {
         "kind": "Thing",

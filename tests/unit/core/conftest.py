@@ -436,7 +436,7 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         metrics = Metrics()
         api = API(
             registry,
-            Verbs(store, watching, Streams(), entropy, metrics),
+            Verbs(store, watching, Streams(), entropy, metrics, InlineRunner()),
             authenticator=AuthenticatorChain([TokenAuthenticator({TOKEN: ADMIN})], anonymous=anonymous),
             authorizer=default_authorizer(),
             metrics=metrics,
