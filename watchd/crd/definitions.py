@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from watchd.crd import conditions, validation
+from watchd.crd.warnings import warnings
 from watchd.registry.columns import CREATED_AT, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
-from watchd.registry.strategy import Object, Strategy
+from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
 from watchd.status import FieldError
 
@@ -17,10 +18,6 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 SERVICE_PORT = 443
 """Of a webhook's service that names none."""
-
-_METADATA_OF_OBJECT = ("labels", "annotations", "finalizers", "ownerReferences")
-"""What a write of status cannot change in metadata."""
-
 
 def storage_version(spec: Object) -> str:
     """Return the version that a definition's objects are stored at; empty where none is marked."""
@@ -72,11 +69,8 @@ class DefinitionStrategy(Strategy):
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Split spec and status; a new storage version joins those that stored objects may have."""
         if subresource == "status":
+            # Labels and their like are written along: so it is in the reference (kubernetes/kubernetes#137681).
             obj["spec"] = old["spec"]
-            for field in _METADATA_OF_OBJECT:
-                obj["metadata"].pop(field, None)
-                if field in old["metadata"]:
-                    obj["metadata"][field] = old["metadata"][field]
             default(obj)
             return
         status = obj["status"] = {**old["status"]}
@@ -94,10 +88,18 @@ class DefinitionStrategy(Strategy):
         if subresource == "status":
             return _status(obj)
         established = conditions.is_true(old, conditions.ESTABLISHED)
-        out = validation.validate_spec(obj["spec"], old["spec"])
+        out = validation.validate_spec(obj["spec"], old["spec"], established=established)
         out += validation.validate_spec_update(obj["spec"], old["spec"], established=established)
         out += _status(obj) + validation.validate_stored_versions(obj)
         return out + validation.validate_approval(obj, old)
+
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Return what is wrong with a definition beyond its metadata, and warn of what has no effect."""
+        found = super().judge(obj, old, subresource, warn)
+        if not found and not subresource:
+            for text in warnings(validation.all_schemas(obj["spec"]), validation.all_schemas((old or {}).get("spec") or {})):
+                warn(text)
+        return found
 
     def finalizers_hold(self, obj: Object) -> bool:
         """Let no definition go before its deletion has begun: its objects have to go first."""
@@ -105,6 +107,10 @@ class DefinitionStrategy(Strategy):
 
     def on_delete(self, obj: Object) -> None:
         """Wait for the clean-up of the objects, and say so."""
+        # The reference marks definitions by itself: without a grace period and a new generation.
+        obj["metadata"].pop("deletionGracePeriodSeconds", None)
+        if obj["metadata"].get("generation", 0) > 1:
+            obj["metadata"]["generation"] -= 1
         finalizers = obj["metadata"].setdefault("finalizers", [])
         if CLEANUP_FINALIZER not in finalizers:
             finalizers.append(CLEANUP_FINALIZER)

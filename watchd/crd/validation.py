@@ -6,12 +6,14 @@ field paths say so; ours follow. What is wrong with the schemas is said by `watc
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+from cryptography import x509
 
 from watchd.crd import internal
 from watchd.crd.schemas import validate_schema
@@ -101,17 +103,33 @@ def hoist(spec: Mapping[str, Any]) -> Hoisted:
     )
 
 
+def all_schemas(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the schemas of all versions, those that they have in common once."""
+    found: list[Mapping[str, Any]] = []
+    for version in spec.get("versions") or ():
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if schema is not None and schema not in found:
+            found.append(schema)
+    return found
+
+
 def validate_name(definition: Object) -> list[FieldError]:
     """Check a new definition's name."""
     spec, name = definition["spec"], definition["metadata"].get("name", "")
     wanted = f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
-    if name == wanted or not name:
-        return []
-    return [_invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')]
+    given = {"generateName": definition["metadata"].get("generateName", ""), "name": name}
+    why = 'must be spec.names.plural+"."+spec.group'
+    return [_invalid(f"metadata.{field}", value, why) for field, value in given.items() if value and value != wanted]
 
 
-def validate_spec(spec: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[FieldError]:
-    """Check a spec by itself. What `old` had already is borne: preserveUnknownFields, and schemas that are the same."""
+def validate_spec(
+    spec: Mapping[str, Any], old: Mapping[str, Any] | None = None, *, established: bool = False
+) -> list[FieldError]:
+    """Check a spec by itself.
+
+    What `old` had already is borne: preserveUnknownFields, schemas that are the same, a CA bundle that is none. Before
+    it is established, a definition may have any CA bundle.
+    """
     form = hoist(spec)
     checked = list(hoist(old).schemas()) if old is not None else []
 
@@ -147,6 +165,8 @@ def validate_spec(spec: Mapping[str, Any], old: Mapping[str, Any] | None = None)
     if form.schema is not None:
         out += _selectable(form.selectable, form.schema.get("openAPIV3Schema"), "spec.selectableFields")
     out += _conversion(spec.get("conversion"))
+    if established and not _ca_bundle((old or {}).get("conversion")):
+        out += _ca_bundle(spec.get("conversion"))
     if spec.get("preserveUnknownFields") and not (old or {}).get("preserveUnknownFields"):
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         out.append(_invalid("spec.preserveUnknownFields", value=True, why=why))
@@ -403,6 +423,20 @@ def _conversion(conversion: Mapping[str, Any] | None) -> list[FieldError]:
     else:
         out += _service(config["service"], f"{at_config}.service")
     return out + _review_versions(versions, at_versions)
+
+
+def _ca_bundle(conversion: Mapping[str, Any] | None) -> list[FieldError]:
+    """Check the certificates by which a conversion webhook is known."""
+    config = ((conversion or {}).get("webhook") or {}).get("clientConfig") or {}
+    bundle = config.get("caBundle")
+    if (conversion or {}).get("strategy") != "Webhook" or not bundle:
+        return []
+    try:
+        x509.load_pem_x509_certificates(base64.b64decode(bundle))
+    except ValueError:
+        why = "unable to load root certificates: unable to parse bytes as PEM block"
+        return [_invalid("spec.conversion.webhookClientConfig.caBundle", bundle, why)]
+    return []
 
 
 def _review_versions(versions: Sequence[str] | None, path: str) -> list[FieldError]:

@@ -293,7 +293,7 @@ def test_status_writes_of_stored_versions(given, kept):
     assert found == []
     assert new["status"]["storedVersions"] == kept
     assert new["spec"]["scope"] == "Namespaced"
-    assert "labels" not in new["metadata"]
+    assert new["metadata"]["labels"] == {"x": "1"}
 
 
 def test_a_write_of_the_object_leaves_status_alone():
