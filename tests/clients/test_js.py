@@ -30,6 +30,15 @@ def node(need):
 
 @pytest.mark.parametrize("scenario", ["objects", "watch", "informer", "custom"])
 def test_js(server, node, namespace, custom, scenario):
+    play(server, node, namespace, custom, scenario)
+
+
+@pytest.mark.parametrize("scenario", ["rich", "apply"])
+def test_js_rich(server, node, namespace, rich, scenario):
+    play(server, node, namespace, rich, scenario)
+
+
+def play(server, node, namespace, custom, scenario):
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(server.kubeconfig)}
     command = ["timeout", str(SCENARIO_DEADLINE), node, "scenarios.mjs", scenario, namespace, custom.crd]
     with subprocess.Popen(

@@ -20,6 +20,8 @@ import yaml
 FROM_SERVER = "Error from server"
 """How kubectl begins a complaint that is the server's own."""
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 KUBECTL_DEADLINE = 30
 """Seconds that one command may take."""
 
@@ -340,10 +342,131 @@ def test_apply(kubectl):
     kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"theirs":"1"}}')
     wanted = config_map("one", {"a": "2"})
     before = kubectl.json("get", "configmap", "one")
-    assert kubectl("apply", "--dry-run=server", "-f", "-", stdin=wanted) == "configmap/one configured (server dry run)\n"
+    assert (
+        kubectl("apply", "--dry-run=server", "-f", "-", stdin=wanted) == "configmap/one configured (server dry run)\n"
+    )
     assert kubectl.json("get", "configmap", "one") == before
     assert kubectl("apply", "-f", "-", stdin=wanted) == "configmap/one configured\n"
     assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "theirs": "1"}
+
+
+def test_apply_prunes_and_keeps(kubectl):
+    """Client-side apply's three-way merge, lists of manifests, and --prune."""
+    pair = {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            config_map("one", {"a": "1"}, labels={"app": "x"}),
+            config_map("two", {"b": "1"}, labels={"app": "x"}),
+        ],
+    }
+    assert kubectl("apply", "-f", "-", stdin=pair) == "configmap/one created\nconfigmap/two created\n"
+    written = kubectl.json("get", "configmap", "one")
+    assert json.loads(written["metadata"]["annotations"][LAST_APPLIED])["data"] == {"a": "1"}
+    assert managers(kubectl, "configmap", "one") == [("kubectl-client-side-apply", "Update")]
+    pair["items"].pop()
+    selection = ("--prune", "-l", "app=x", "--prune-allowlist=core/v1/ConfigMap")
+    assert kubectl("apply", "-f", "-", *selection, stdin=pair) == "configmap/one unchanged\nconfigmap/two pruned\n"
+    kubectl("apply", "view-last-applied", "configmap", "one")
+    kubectl("apply", "set-last-applied", "-f", "-", stdin=config_map("one", {}))
+    assert kubectl("apply", "-f", "-", stdin=config_map("one", {})) == "configmap/one unchanged\n"
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "1"}
+
+
+def test_apply_secret(kubectl):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one"}, "stringData": {"k": "v"}}
+    assert kubectl("apply", "-f", "-", stdin=secret) == "secret/one created\n"
+    secret["stringData"] = {"k": "w"}
+    assert kubectl("apply", "-f", "-", stdin=secret) == "secret/one configured\n"
+    assert base64.b64decode(kubectl.json("get", "secret", "one")["data"]["k"]) == b"w"
+    server_side = ("apply", "--server-side", "--field-manager=ops", "-f", "-")
+    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one"}, "data": {"l": "eA=="}}
+    assert kubectl(*server_side, stdin=other) == "secret/one serverside-applied\n"
+    assert kubectl.json("get", "secret", "one")["data"] == {"k": "dw==", "l": "eA=="}
+    other["data"] = {"k": "eA=="}
+    complaint = kubectl.refused(*server_side, stdin=other)
+    assert 'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using v1: .data.k' in complaint
+    kubectl(*server_side, "--force-conflicts", stdin=other)
+    assert kubectl.json("get", "secret", "one")["data"] == {"k": "eA=="}
+    differs = kubectl.run(
+        "diff", "--server-side", "--field-manager=ops", "-f", "-", stdin=other | {"data": {"k": "eQ=="}}
+    )
+    assert differs.returncode == 1, differs.stderr
+    assert "***" in differs.stdout
+    assert "eQ==" not in differs.stdout
+
+
+def managers(kubectl, *which: str) -> list[tuple[str, str]]:
+    """Who manages fields of an object, and by which operation."""
+    fields = kubectl.json("get", *which, "--show-managed-fields")["metadata"]["managedFields"]
+    return sorted((entry["manager"], entry["operation"]) for entry in fields)
+
+
+def test_apply_server_side(kubectl):
+    apply = ("apply", "--server-side", "-f", "-")
+    wanted = config_map("one", {"a": "1", "b": "1"})
+    assert kubectl(*apply, "--dry-run=server", stdin=wanted) == "configmap/one serverside-applied (server dry run)\n"
+    assert "(NotFound)" in kubectl.refused("get", "configmap", "one")
+    assert kubectl(*apply, stdin=wanted) == "configmap/one serverside-applied\n"
+    before = kubectl.json("get", "configmap", "one")
+    assert kubectl(*apply, stdin=wanted) == "configmap/one serverside-applied\n"
+    assert kubectl.json("get", "configmap", "one") == before
+    assert managers(kubectl, "configmap", "one") == [("kubectl", "Apply")]
+    assert "managedFields" not in kubectl.json("get", "configmap", "one")["metadata"]
+
+    # Another manager: its own field at once, a field of the first by force alone.
+    theirs = ("apply", "--server-side", "--field-manager=ops", "-f", "-")
+    kubectl(*theirs, stdin=config_map("one", {"c": "3"}))
+    complaint = kubectl.refused(*theirs, stdin=config_map("one", {"a": "2", "c": "3"}))
+    assert 'error: Apply failed with 1 conflict: conflict with "kubectl": .data.a' in complaint
+    assert "Please review the fields above--they currently have other managers." in complaint
+    kubectl(*theirs, "--force-conflicts", stdin=config_map("one", {"a": "2", "c": "3"}))
+    kubectl(*apply, stdin=config_map("one", {"b": "1"}))
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "b": "1", "c": "3"}
+    kubectl(*theirs, stdin=config_map("one", {"a": "2"}))
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2", "b": "1"}
+
+    # A patch is an update of its own manager.
+    kubectl("patch", "configmap", "one", "--type=merge", "-p", '{"data":{"b":"5"}}')
+    assert managers(kubectl, "configmap", "one") == [("kubectl-patch", "Update"), ("ops", "Apply")]
+    assert 'conflict with "kubectl-patch"' in kubectl.refused(*apply, stdin=config_map("one", {"b": "1"}))
+
+
+def test_apply_server_side_after_client_side(kubectl):
+    """The move that kubectl makes of objects that it applied by the older way."""
+    kubectl("apply", "-f", "-", stdin=config_map("one", {"a": "1", "b": "1"}))
+    moved = kubectl("apply", "--server-side", "-f", "-", stdin=config_map("one", {"a": "2"}))
+    assert moved == "configmap/one serverside-applied\n"
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2"}
+    assert managers(kubectl, "configmap", "one") == [("kubectl", "Apply")]
+
+
+def test_diff_server_side(kubectl):
+    kubectl("apply", "--server-side", "-f", "-", stdin=config_map("one", {"a": "1", "b": "1"}))
+    diff = ("diff", "--server-side", "-f", "-")
+    assert kubectl(*diff, stdin=config_map("one", {"a": "1", "b": "1"})) == ""
+    differs = kubectl.run(*diff, stdin=config_map("one", {"a": "2"}))
+    assert differs.returncode == 1, differs.stderr
+    assert '-  a: "1"\n-  b: "1"\n+  a: "2"\n' in differs.stdout
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "1", "b": "1"}
+    new = kubectl.run(*diff, stdin=config_map("two", {"a": "1"}))
+    assert (new.returncode, '+  a: "1"' in new.stdout) == (1, True), new.stderr
+
+
+def test_edit(kubectl, tmp_path):
+    """kubectl edit, by an editor that is a script: what it saves is applied as a patch."""
+    kubectl.config_map("one", a="1")
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i \'s/a: "1"/a: "2"/\' "$1"\n')
+    editor.chmod(0o755)
+    command = kubectl.command("edit", "configmap", "one")
+    environment = kubectl.environment() | {"KUBE_EDITOR": str(editor)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=KUBECTL_DEADLINE, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, "configmap/one edited\n"), done.stderr
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2"}
+    assert ("kubectl-edit", "Update") in managers(kubectl, "configmap", "one")
 
 
 def test_diff(kubectl):

@@ -15,6 +15,14 @@ const stdin = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 const configMap = (name, data, labels = { mine: 'yes' }) => ({ metadata: { name, labels }, data });
 
+// Where the custom resource of the run is, and one of it.
+function widget() {
+  const [plural, ...rest] = custom.split('.');
+  const place = { group: rest.join('.'), version: 'v1', namespace, plural };
+  const body = { apiVersion: `${place.group}/v1`, kind: 'Widget', metadata: { name: 'one' }, spec: { size: 1 } };
+  return { place, body };
+}
+
 async function restart() {
   console.log('@@restart');
   await stdin.next();
@@ -109,10 +117,8 @@ const scenarios = {
   },
 
   async custom() {
-    const [plural, ...rest] = custom.split('.');
-    const place = { group: rest.join('.'), version: 'v1', namespace, plural };
+    const { place, body } = widget();
     const objects = config.makeApiClient(k8s.CustomObjectsApi);
-    const body = { apiVersion: `${place.group}/v1`, kind: 'Widget', metadata: { name: 'one' }, spec: { size: 1 } };
     const made = await objects.createNamespacedCustomObject({ ...place, body });
     assert.deepEqual(made.spec, { size: 1 });
     const generic = k8s.KubernetesObjectApi.makeApiClient(config);
@@ -122,6 +128,53 @@ const scenarios = {
     await objects.deleteNamespacedCustomObject({ ...place, name: 'one' });
     const left = await objects.listNamespacedCustomObject(place);
     assert.deepEqual(left.items, []);
+  },
+
+  // Custom objects of a kind that defaults, validates and scales.
+  async rich() {
+    const { place, body } = widget();
+    const objects = config.makeApiClient(k8s.CustomObjectsApi);
+    const made = await objects.createNamespacedCustomObject({ ...place, body: { ...body, spec: { junk: 1 } } });
+    assert.deepEqual(made.spec, { size: 1, color: 'grey' });
+    const strict = { ...place, body: { ...body, spec: { junk: 1 } }, fieldValidation: 'Strict' };
+    await assert.rejects(objects.createNamespacedCustomObject(strict), { code: 400 });
+    const wrong = { ...body, metadata: { name: 'two' }, spec: { size: 51 } };
+    await assert.rejects(objects.createNamespacedCustomObject({ ...place, body: wrong }), (error) => {
+      const status = typeof error.body === 'string' ? JSON.parse(error.body) : error.body;
+      assert.deepEqual([error.code, status.details.causes.map((cause) => cause.field)], [422, ['spec.size']]);
+      return true;
+    });
+    const one = { ...place, name: 'one' };
+    const merge = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.MergePatch);
+    const judged = await objects.patchNamespacedCustomObjectStatus(
+      { ...one, body: { spec: { size: 9 }, status: { size: 1 } } }, merge);
+    assert.deepEqual([judged.spec.size, judged.status, judged.metadata.generation], [1, { size: 1 }, 1]);
+    const scale = await objects.getNamespacedCustomObjectScale(one);
+    assert.deepEqual([scale.spec, scale.status], [{ replicas: 1 }, { replicas: 1 }]);
+    scale.spec.replicas = 3;
+    await objects.replaceNamespacedCustomObjectScale({ ...one, body: scale });
+    const steps = [{ op: 'test', path: '/spec/size', value: 3 }, { op: 'add', path: '/spec/tags', value: ['a'] }];
+    const json = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.JsonPatch);
+    const patched = await objects.patchNamespacedCustomObject({ ...one, body: steps }, json);
+    assert.deepEqual([patched.spec, patched.metadata.generation], [{ size: 3, color: 'grey', tags: ['a'] }, 3]);
+  },
+
+  // Server-side apply by the generic client: shares, a conflict, force.
+  async apply() {
+    const { body } = widget();
+    const generic = k8s.KubernetesObjectApi.makeApiClient(config);
+    const apply = (manager, spec, force) => generic.patch({ ...body, metadata: { name: 'one', namespace }, spec },
+      undefined, undefined, manager, force, k8s.PatchStrategy.ServerSideApply);
+    const first = await apply('left', { size: 2, parts: [{ name: 'lid' }] });
+    assert.deepEqual(first.spec, { size: 2, color: 'grey', parts: [{ name: 'lid', count: 1 }] });
+    assert.deepEqual(first.metadata.managedFields.map((entry) => [entry.manager, entry.operation]), [['left', 'Apply']]);
+    const again = await apply('left', { size: 2, parts: [{ name: 'lid' }] });
+    assert.equal(again.metadata.resourceVersion, first.metadata.resourceVersion);
+    await assert.rejects(apply('right', { size: 3 }), { code: 409 });
+    const forced = await apply('right', { size: 3, parts: [{ name: 'leg', count: 4 }] }, true);
+    assert.deepEqual(forced.spec.parts, [{ name: 'lid', count: 1 }, { name: 'leg', count: 4 }]);
+    const less = await apply('left', { color: 'red' });
+    assert.deepEqual(less.spec, { size: 3, color: 'red', parts: [{ name: 'leg', count: 4 }] });
   },
 };
 
