@@ -55,6 +55,7 @@ class DefinitionStrategy(Strategy):
     unconditional_update = False
     generation = True
     core_field_errors = True
+    delete_conflicts_briefly = True
 
     def default(self, obj: Object) -> None:
         """Fill in what the client left out."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from conversion.gvk import version_priority
+from watchd.crd.conversion import spokes
 from watchd.crd.definitions import storage_version
 from watchd.registry.embedded import RULES
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.registry.strategy import Strategy, Warn
 from watchd.schema.compiled import CompiledSchema, ScalePaths
-from watchd.schema.embedded import MetadataMismatch
 from watchd.status import FieldError, go_quote
 
 Object = dict[str, Any]
@@ -45,8 +44,7 @@ class CustomStrategy(Strategy):
         if schema is None:
             # That version is defined no more.
             return
-        with suppress(MetadataMismatch):
-            schema.coerce_and_prune(obj)
+        schema.settle(obj)
         (schema.default if defaults else schema.drop_nulls)(obj)
 
     def skeleton(self, version: str) -> bytes:
@@ -106,6 +104,7 @@ def kind_of(definition: Object) -> Kind:
         hub=storage_version(spec),
         namespaced=spec["scope"] == "Namespaced",
         strategy=CustomStrategy(schemas),
+        spokes=spokes(spec, storage_version(spec)),
         custom=True,
         uid=metadata.get("uid", ""),
     )

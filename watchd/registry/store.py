@@ -563,6 +563,12 @@ def _set_revision(obj: Object, revision: Revision) -> None:
 
 def _check_deletion(endpoint: Endpoint, name: str, deletion: Deletion, obj: Object) -> None:
     kind, meta = endpoint.kind.names.kind, obj["metadata"]
+    if endpoint.kind.strategy.delete_conflicts_briefly:
+        asked = (("UID", deletion.uid, meta.get("uid")), ("ResourceVersion", deletion.resource_version, meta.get("resourceVersion")))
+        for field, wanted, found in asked:
+            if wanted and wanted != found:
+                why = f"precondition failed: {field} in precondition: {wanted}, {field} in object meta: {found}"
+                raise conflict(endpoint.group, endpoint.resource, name, why)
     if deletion.uid and deletion.uid != meta.get("uid"):
         why = (
             f"the UID in the precondition ({deletion.uid}) does not match the UID in record ({meta.get('uid')}). "

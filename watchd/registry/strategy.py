@@ -55,6 +55,9 @@ class Strategy:
     core_field_errors = False
     """Whether an unknown field selector is answered with the list of known ones, as core kinds do (FEATURES row 41)."""
 
+    delete_conflicts_briefly = False
+    """Whether a precondition of a delete that does not hold is told as for definitions: by resource, in fewer words."""
+
     def default(self, obj: Object) -> None:
         """Fill in what the client left out, in place; also applied to what is read from storage."""
 

@@ -19,7 +19,7 @@ from watchd.api.message import Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
 from watchd.registry.view import View
-from watchd.status import expired, too_large_resource_version
+from watchd.status import StatusError, expired, too_large_resource_version
 
 BOOKMARK_SECONDS = 60.0
 """Between two bookmarks, about, as the reference sends them."""
@@ -98,6 +98,9 @@ async def run_watch(plan: WatchPlan, sink: Sink) -> None:
     except Compacted as error:
         status = expired(f"too old resource version: {error.revision} ({error.floor})")
         await sink.send_all(error_frame(view, status.to_object()))
+    except StatusError as error:
+        # An object cannot be shown at this version.
+        await sink.send_all(error_frame(view, error.to_object()))
     except LogClosed:
         # The server goes while the state was being sent: the client has no position yet to be told.
         return

@@ -338,3 +338,34 @@ async def test_slow_watch_of_a_definition_that_goes_misses_nothing(cluster, samp
     await watch.end()
     assert len(watch.brief) == 60
     assert [name for event, name, _ in watch.brief if event == "DELETED"] == sorted(f"t{index}" for index in range(30))
+
+
+async def test_what_a_webhook_would_convert_is_not_shown_unconverted(cluster, samples):
+    config = {"url": "https://localhost:1/convert"}
+    webhook = {"conversionReviewVersions": ["v1"], "clientConfig": config}
+    versions = [samples.version("v1"), samples.version("v2", storage=False)]
+    await cluster.define(samples.definition(versions=versions, conversion={"strategy": "Webhook", "webhook": webhook}))
+    assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
+    assert (await cluster.call("GET", f"{samples.things}/a")).status == 200
+    v2 = samples.things.replace("v1", "v2")
+    why = "conversion webhook for example.com/v2, Kind=Thing failed: this server does not call conversion webhooks"
+    for path in (f"{v2}/a", v2):
+        refused = await cluster.call("GET", path)
+        assert (refused.status, refused.json["message"]) == (500, why)
+    written = await cluster.call("POST", v2, samples.thing("b", api_version="example.com/v2"))
+    assert (written.status, written.json["message"]) == (500, why.replace("v2", "v1"))
+    watch = await cluster.watch(v2)
+    await watch.end()
+    assert [(event["type"], event["object"]["message"]) for event in watch.events] == [("ERROR", why)]
+
+
+async def test_preconditions_of_a_delete_are_told_as_the_reference_tells_them(cluster, samples):
+    await cluster.define(samples.definition())
+    for field, name in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        refused = await cluster.call("DELETE", f"{samples.definitions}/{THINGS}", {"preconditions": {field: "1"}})
+        found = (await cluster.definition(THINGS))["metadata"][field]
+        assert refused.status == 409
+        assert refused.json["message"] == (
+            f'Operation cannot be fulfilled on customresourcedefinitions.apiextensions.k8s.io "{THINGS}": '
+            f"precondition failed: {name} in precondition: 1, {name} in object meta: {found}"
+        )
