@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
-import orjson
 import trio
 
 from storage.types import path_of
 from watchd.api import negotiate, patch
-from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object, type_check
+from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object
 from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
 from watchd.api.message import Request, Response
 from watchd.api.metrics import Metrics
@@ -26,6 +25,7 @@ from watchd.api.options import (
     PatchOptions,
     UpdateOptions,
 )
+from watchd.api.patched import check_patched
 from watchd.api.plans import ListPlan, Streams, WatchCore
 from watchd.api.representation import SERVED, Representation, representation
 from watchd.api.requestinfo import RequestInfo
@@ -38,13 +38,10 @@ from watchd.registry.store import Caller, Deletion, Store, Written
 from watchd.registry.view import View
 from watchd.seams import Entropy, Runner, T, Ts
 from watchd.status import (
-    FieldError,
-    FieldProblem,
     Reason,
     StatusError,
     bad_request,
     go_quote,
-    invalid,
     method_not_supported,
     not_found,
     success,
@@ -255,7 +252,9 @@ class Verbs:
         async def apply(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
             del call.warnings[said:]
-            return self._patched(call, document.apply(current), document.warnings, options)
+            patched: Object = document.apply(current)
+            call.warnings += check_patched(call.endpoint, call.info.name, patched, document.warnings, options)
+            return patched
 
         written = await self._store.update(
             call.endpoint,
@@ -267,26 +266,6 @@ class Verbs:
             attempts=PATCH_ATTEMPTS,
         )
         return self._written(call, 200, accepted, written)
-
-    @staticmethod
-    def _patched(call: Call, obj: Any, warnings: Sequence[str], options: PatchOptions) -> Object:
-        """Check a patch's result as a body is checked. Raises StatusError 422, as the reference does for patches."""
-        endpoint = call.endpoint
-        if not isinstance(obj, dict):
-            raise _invalid_patch(obj, "the result of the patch is no object")
-        expected = endpoint.kind.gvk(endpoint.version.name)
-        if obj.get("apiVersion") != str(expected.group_version) or obj.get("kind") != expected.kind:
-            raise _invalid_patch(obj, "apiVersion and kind cannot be changed")
-        try:
-            unknown = [f"unknown field {go_quote(path)}" for path in type_check(endpoint, obj)]
-        except StatusError as error:
-            raise _invalid_patch(obj, error.message) from error
-        found = [*warnings, *unknown]
-        if found and options.strict:
-            raise _invalid_patch(obj, f"strict decoding error: {', '.join(found)}")
-        if options.warn:
-            call.warnings += found
-        return obj
 
     async def _delete(self, call: Call) -> Response:
         accepted = _accept(call)
@@ -389,9 +368,3 @@ def _deletion(options: DeleteOptions) -> Deletion:
         resource_version=options.resource_version or "",
         propagation=options.propagation_policy,
     )
-
-
-def _invalid_patch(obj: Any, why: str) -> StatusError:
-    """422 for a patch whose result is no object of its kind; the reference quotes the whole result."""
-    text = orjson.dumps(obj).decode()
-    return invalid("", "", "", [FieldError(FieldProblem.INVALID, "patch", text, why)])

@@ -90,6 +90,11 @@ class CompiledSchema:
         dropped = prune(obj, self._pruner)
         return dropped + sorted(embedded.coerce(obj, self.node, self._rules)) if self.node.has_embedded else dropped
 
+    def settle(self, obj: Object) -> None:
+        """Drop what the schema does not name, also what it does not name any more or in this form, in place."""
+        prune(obj, self._pruner)
+        embedded.repair(obj, self.node, self._rules)
+
     def drop_nulls(self, obj: Object) -> None:
         """Drop nulls that may not be and have no default, in place."""
         self._null_dropper(obj)

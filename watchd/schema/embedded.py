@@ -40,6 +40,44 @@ class MetadataRules:
     """Returns what is wrong with an RFC 1035 label."""
 
 
+def repair(value: Any, node: Node, rules: MetadataRules) -> None:
+    """Fit the metadata of embedded resources to its type, in place; what has a wrong type goes.
+
+    For what is read from storage, where it came under an older schema.
+    """
+    if not node.has_embedded:
+        return
+    if value.__class__ is dict:
+        if node.embedded:
+            _repair_resource(value, rules)
+        for field, child in value.items():
+            below = node.child(field)
+            if below is not None:
+                repair(child, below, rules)
+    elif value.__class__ is list and node.items is not None:
+        for child in value:
+            repair(child, node.items, rules)
+
+
+def _repair_resource(value: dict[str, Any], rules: MetadataRules) -> None:
+    for field in ("apiVersion", "kind"):
+        if field in value and not isinstance(value[field], str):
+            del value[field]
+    meta = value.get("metadata")
+    if meta.__class__ is not dict:
+        # One that is no object cannot be mended, and is left for the client to see.
+        return
+    kept: dict[str, Any] = {}
+    for field, found in meta.items():
+        alone = {field: found}
+        try:
+            rules.decode(alone)
+        except ValueError:
+            continue
+        kept.update(alone)
+    value["metadata"] = kept
+
+
 def coerce(value: Any, node: Node, rules: MetadataRules, path: str = "") -> Iterator[str]:
     """Fit the metadata of embedded resources to its type, in place.
 

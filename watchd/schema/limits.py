@@ -133,7 +133,7 @@ def _whole(value: float) -> bool:
 def _out_of_range(value: float, node: Node, prefix: str, path: str) -> Problem | None:
     """Check that a value, or a limit, is one of the schema's type and format."""
     if node.types == ("integer",):
-        form = node.format
+        form = node.format if node.format in {"int32", "int64"} else ""
         low, high = (INT32_MIN, INT32_MAX) if form == "int32" else (INT64_MIN, INT64_MAX)
         good = (not isinstance(value, float) or value.is_integer()) and low <= int(value) <= high
         kind = "integer"
