@@ -29,7 +29,7 @@ from watchd.registry.managed.entries import (
     is_reset,
 )
 from watchd.registry.managed.errors import ApplyConflict, BadApply, InvalidManagedFields, ManagedError, TypeProblem
-from watchd.registry.managed.fieldpath import json_text
+from watchd.registry.managed.fieldpath import FIELD, json_text
 from watchd.registry.managed.fieldset import FieldSet, paths
 from watchd.registry.managed.typed import Object, Typing, validate
 from watchd.registry.managed.updater import ResetFields, Updater
@@ -125,9 +125,22 @@ class FieldManager:
         updater = Updater(self.typing_of, self.convert, reset_fields or {})
         try:
             with _bounded_depth():
+                self._check_put_back(before, new, api_version, (reset_fields or {}).get(api_version))
                 return encode(_update(updater, before, new, managers, manager, api_version, subresource, time))
         except ManagedError:
             return list(old_entries)
+
+    def _check_put_back(self, live: Object, new: Object, api_version: str, reset: FieldSet | None) -> None:
+        """Hold the fields that a write puts back against their types. Raises TypeProblem.
+
+        Validation never sees what was sent there, and the comparison does not look into what is atomic.
+        """
+        root = self.typing_of(api_version).root
+        for element in reset.tree if reset else ():
+            name = element.removeprefix(FIELD)
+            # Metadata has its type from the decoder.
+            if name != "metadata" and name in new and new[name] != live.get(name):
+                validate(root, {name: new[name]}, duplicates=True)
 
     def apply(
         self,

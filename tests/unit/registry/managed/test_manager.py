@@ -8,7 +8,7 @@ import json
 import pytest
 
 from watchd.registry.managed.errors import ApplyConflict, BadApply, InvalidManagedFields, TypeProblem, UnknownVersion
-from watchd.registry.managed.fieldset import FieldSet
+from watchd.registry.managed.fieldset import FieldSet, paths
 from watchd.registry.managed.manager import BEFORE_FIRST_APPLY, LAST_APPLIED, FieldManager
 from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_builtin, typing_of_schema
 from watchd.registry.metadata import ANNOTATIONS_MAX
@@ -312,6 +312,19 @@ def test_an_object_that_does_not_fit_its_types_keeps_the_entries_of_before():
     for spec in ({"size": "x"}, {"size": {"a": 1}}, {"tags": [["a"]]}, {"nope": 1}, {"color": True}):
         new = {**live, "spec": spec}
         assert FIELDS.update(live, new, manager="m", api_version=V1, time=T1) == live["metadata"]["managedFields"]
+
+
+def test_a_status_that_is_put_back_has_to_fit_its_type_all_the_same():
+    conditions = {"type": "array", "items": {"type": "object", "properties": {"reason": {"type": "string"}}}}
+    typing = typing_of_schema({"properties": {"status": {"type": "object", "properties": {"conditions": conditions}}}})
+    fields = FieldManager("Thing", lambda _: typing, lambda obj, _: obj)
+
+    def owned(reason):
+        obj = {"apiVersion": V1, "kind": "Thing", "metadata": {"labels": {"a": "b"}}, "status": {"conditions": [{"reason": reason}]}}
+        return fields.update(None, obj, manager="m", api_version=V1, time=T0, reset_fields={V1: paths("status")})
+
+    assert [entry["fieldsV1"] for entry in owned("a")] == [{"f:metadata": {"f:labels": {".": {}, "f:a": {}}}}]
+    assert owned(1) == []
 
 
 def test_an_object_nested_too_deep_is_refused_in_words():
