@@ -43,10 +43,6 @@ class PatchType(StrEnum):
     APPLY_CBOR = "application/apply-patch+cbor"
 
 
-SERVED = frozenset({PatchType.JSON, PatchType.MERGE, PatchType.STRATEGIC})
-"""What `Change.load` reads: server-side apply needs the managers of an object's fields."""
-
-
 class Document(Protocol):
     """A patch that was read and can be applied, more than once where a race was lost."""
 
@@ -69,6 +65,11 @@ class Change:
         """Whether this is server-side apply, which merges by field managers and not by a document."""
         return self.type in (PatchType.APPLY_YAML, PatchType.APPLY_CBOR)
 
+    @property
+    def cbor(self) -> bool:
+        """Whether the body is CBOR."""
+        return self.type is PatchType.APPLY_CBOR
+
     def load(self, body: bytes, schema: Schema) -> Document:
         """Read a patch; `schema` is the kind's, for merge keys. Raises StatusError (400; 413 for too many operations)."""
         try:
@@ -85,11 +86,10 @@ class Change:
 
 def parse(content_type: str, *, custom: bool) -> Change:
     """Tell what a PATCH brings; `custom` kinds know no strategic merge patch. Raises StatusError (415)."""
-    known = [kind for kind in PatchType if kind in SERVED and not (custom and kind is PatchType.STRATEGIC)]
+    known = [kind for kind in PatchType if not (custom and kind is PatchType.STRATEGIC)]
     media_type = media_type_of(content_type)
     if media_type not in known:
-        listed = [kind for kind in PatchType if not (custom and kind is PatchType.STRATEGIC)]
-        raise unsupported_media_type(", ".join(listed))
+        raise unsupported_media_type(", ".join(known))
     return Change(PatchType(media_type))
 
 

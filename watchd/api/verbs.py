@@ -12,7 +12,8 @@ import attrs
 import trio
 
 from storage.types import path_of
-from watchd.api import negotiate, patch
+from watchd.api import negotiate, patch, scaling
+from watchd.api.applying import Applied, load_applied, merged, uid_of_nothing
 from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object
 from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
 from watchd.api.message import Request, Response
@@ -35,8 +36,8 @@ from watchd.registry import metadata
 from watchd.registry.attributes import UserInfo
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Caller, Deletion, Store, Written
-from watchd.registry.view import View
-from watchd.seams import Entropy, Runner, T, Ts
+from watchd.registry.view import View, load
+from watchd.seams import Entropy, Runner, T, Ts, rfc3339
 from watchd.status import (
     Reason,
     StatusError,
@@ -51,6 +52,8 @@ Object = dict[str, Any]
 
 DECODED_IN_LINE = 32 << 10
 """Bytes of a body that is decoded on the loop: about 3 ms where it is YAML or has to be parsed exactly, 0.3 ms else."""
+
+SCALE = "scale"
 
 PATCH_ATTEMPTS = 5
 """Lost races after which a patch gives up, as the reference does."""
@@ -115,10 +118,14 @@ class Verbs:
             if info.verb in {"update", "patch"} and not info.name:
                 raise bad_request("name must be provided") if kind.custom else self._not_supported(call)
             return
-        known = (subresource == "status" and version.status) or subresource in kind.subresources
+        known = (
+            (subresource == "status" and version.status)
+            or (subresource == SCALE and version.scale is not None)
+            or subresource in kind.subresources
+        )
         if not known:
             raise not_found(kind.group, kind.names.plural, info.name)
-        allowed = {"get", "update", "patch"} if subresource == "status" else {"update"}
+        allowed = {"get", "update", "patch"} if subresource in ("status", SCALE) else {"update"}
         if info.verb not in allowed:
             raise self._not_supported(call)
 
@@ -138,6 +145,9 @@ class Verbs:
         options = GetOptions.parse(call.request.query)
         await wait_until(self._core, options.minimum())
         stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
+        if call.info.subresource == SCALE:
+            obj = load(call.endpoint.kind, call.endpoint.version.name, stored)
+            return self._respond_scale(call, accepted, scaling.scale_of(call.endpoint, obj))
         view = self._view(call, accepted)
         if accepted.pretty:
             return self._respond(call, 200, accepted, view.object(stored))
@@ -163,7 +173,7 @@ class Verbs:
             return None
         include = call.request.param("includeObject")
         return representation(
-            call.endpoint, accepted.transformation, include=include, listing=listing, clock=self._store.clock
+            _shown(call), accepted.transformation, include=include, listing=listing, clock=self._store.clock
         )
 
     async def _list(self, call: Call) -> Response:
@@ -221,6 +231,9 @@ class Verbs:
         options = UpdateOptions.parse(call.request.query)
         obj = await self._body(call, options)
         metadata.check_name(obj["metadata"], call.info.name)
+        if call.info.subresource == SCALE:
+            caller, uid = self._caller(call, options), obj["metadata"].get("uid", "")
+            return await self._scale(call, accepted, caller, self._scaled(caller, lambda _: copy_of(obj)), uid=uid)
 
         async def replace(_: Object) -> Object:
             return copy_of(obj)
@@ -243,18 +256,29 @@ class Verbs:
     async def _patch(self, call: Call) -> Response:
         accepted = _accept(call)
         change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
-        options = PatchOptions.parse(call.request.query, apply=False)
+        options = PatchOptions.parse(call.request.query, apply=change.apply)
         body = await call.request.read_body(MAX_BODY_BYTES)
+        if change.apply:
+            applied = await self._decoded(body, load_applied, body, change.cbor)
+            return await self._apply(call, accepted, options, applied)
         document = change.load(body, call.endpoint.version.schema or {})
         caller = self._caller(call, options)
         said = len(call.warnings)
 
+        endpoint = _shown(call)
+
+        def patched(current: Object) -> Object:
+            del call.warnings[said:]
+            obj: Object = document.apply(current)
+            call.warnings += check_patched(endpoint, call.info.name, obj, document.warnings, options)
+            return obj
+
+        if call.info.subresource == SCALE:
+            return await self._scale(call, accepted, caller, self._scaled(caller, patched), attempts=PATCH_ATTEMPTS)
+
         async def apply(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
-            del call.warnings[said:]
-            patched: Object = document.apply(current)
-            call.warnings += check_patched(call.endpoint, call.info.name, patched, document.warnings, options)
-            return patched
+            return patched(current)
 
         written = await self._store.update(
             call.endpoint,
@@ -266,6 +290,85 @@ class Verbs:
             attempts=PATCH_ATTEMPTS,
         )
         return self._written(call, 200, accepted, written)
+
+    async def _apply(
+        self, call: Call, accepted: negotiate.Accepted, options: PatchOptions, applied: Applied
+    ) -> Response:
+        """Apply an object on behalf of a field manager; it is created where it is not there."""
+        info, endpoint = call.info, call.endpoint
+        caller = self._caller(call, options)
+        said = len(call.warnings)
+        time = rfc3339(self._store.clock.now_ms())
+        whose = _shown(call)
+
+        def merge(live: Object | None) -> Object:
+            del call.warnings[said:]
+            obj = merged(whose, live, applied, options, subresource=info.subresource, time=time)
+            applied.check(options, call.warnings)
+            if live is None and obj["metadata"].get("uid"):
+                raise uid_of_nothing(endpoint, info.name, obj["metadata"]["uid"])
+            metadata.check_namespace(obj["metadata"], info.namespace, namespaced=endpoint.kind.namespaced)
+            metadata.check_name(obj["metadata"], info.name)
+            return obj
+
+        if info.subresource == SCALE:
+            return await self._scale(call, accepted, caller, merge, attempts=PATCH_ATTEMPTS)
+
+        async def change(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            return merge(current)
+
+        async def make() -> Object:
+            await trio.lowlevel.checkpoint()
+            return merge(None)
+
+        written = await self._store.update(
+            endpoint,
+            info.namespace,
+            info.name,
+            change,
+            caller,
+            subresource=info.subresource,
+            attempts=PATCH_ATTEMPTS,
+            create=None if info.subresource else make,
+            tracked=True,
+        )
+        return self._written(call, 201 if written.created else 200, accepted, written)
+
+    async def _scale(
+        self,
+        call: Call,
+        accepted: negotiate.Accepted,
+        caller: Caller,
+        change: Callable[[Object], Object],
+        *,
+        uid: str = "",
+        attempts: int | None = None,
+    ) -> Response:
+        """Change an object through its Scale; `change` makes the new Scale, with its managedFields, of the current one."""
+        endpoint = call.endpoint
+
+        async def through(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            return scaling.changed(endpoint, current, change)
+
+        written = await self._store.update(
+            endpoint,
+            call.info.namespace,
+            call.info.name,
+            through,
+            caller,
+            subresource=SCALE,
+            uid=uid,
+            attempts=attempts,
+            tracked=True,
+        )
+        return self._respond_scale(call, accepted, scaling.after_write(endpoint, written.object))
+
+    def _scaled(self, caller: Caller, change: Callable[[Object], Object]) -> Callable[[Object], Object]:
+        """Return a change of a Scale that keeps its managedFields, for updates and patches."""
+        time = rfc3339(self._store.clock.now_ms())
+        return lambda scale: scaling.tracked(scale, change(scale), manager=caller.manager, time=time)
 
     async def _delete(self, call: Call) -> Response:
         accepted = _accept(call)
@@ -315,7 +418,7 @@ class Verbs:
     async def _body(self, call: Call, options: CreateOptions | UpdateOptions) -> Object:
         codec = negotiate.content(call.request, typed=not call.endpoint.kind.custom)
         body = await call.request.read_body(MAX_BODY_BYTES)
-        return await self._decoded(body, decode_object, call.endpoint, body, codec, options, call.warnings)
+        return await self._decoded(body, decode_object, _shown(call), body, codec, options, call.warnings)
 
     async def _decoded(self, body: bytes, decode: Callable[[*Ts], T], *args: *Ts) -> T:
         """Decode here, or where a body is large on the Runner: the loop has others to serve meanwhile."""
@@ -337,6 +440,11 @@ class Verbs:
         obj = written.object if view.projection is None else view.projection(written.object)
         return self._respond(call, code, accepted, obj)
 
+    def _respond_scale(self, call: Call, accepted: negotiate.Accepted, scale: Object) -> Response:
+        """Answer a Scale, in the form that was asked for."""
+        shown = self._representation(call, accepted)
+        return self._respond(call, 200, accepted, scale if shown is None else shown.one(scale))
+
     def _respond(self, call: Call, code: int, accepted: negotiate.Accepted, obj: Object) -> Response:
         codec = accepted.codec
         body = codec.encode_pretty(obj) if accepted.pretty else codec.encode(obj)
@@ -355,6 +463,11 @@ def _accept(call: Call, *, listing: bool = False, watching: bool = False) -> neg
     return negotiate.accept(
         call.request, listing=listing, watching=watching, transformations=SERVED, typed=typed
     )
+
+
+def _shown(call: Call) -> Endpoint:
+    """Return the endpoint whose objects a call brings and is answered."""
+    return scaling.endpoint_of(call.endpoint) if call.info.subresource == SCALE else call.endpoint
 
 
 def warning_headers(texts: Sequence[str]) -> list[tuple[str, str]]:

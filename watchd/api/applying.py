@@ -1,0 +1,87 @@
+"""Server-side apply: reading what is applied, and merging it into what is there (FEATURES rows 85 to 91)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from conversion.codec import CBOR, YAML, DecodeError
+from watchd.api.decoding import copy_of, type_check
+from watchd.api.negotiate import CODECS
+from watchd.api.options import PatchOptions
+from watchd.registry.managed.errors import ManagedError
+from watchd.registry.managed.tracking import reset_fields
+from watchd.registry.registry import Endpoint
+from watchd.status import StatusError, bad_request, conflict, json_type
+
+Object = dict[str, Any]
+
+_UNREAD_YAML = "error converting YAML to JSON: "
+"""What stands before the parser's words in the reference: JSON is what it reads."""
+
+
+@attrs.frozen
+class Applied:
+    """An object as a manager wants it: only what it cares for."""
+
+    object: Object
+    errors: tuple[str, ...] = ()
+    """What of the body is refused under fieldValidation=Strict: keys that are in it twice."""
+    warnings: tuple[str, ...] = ()
+    """What is warned of otherwise."""
+
+    def check(self, options: PatchOptions, warnings: list[str]) -> None:
+        """Refuse what is in the body twice, or warn of it, as fieldValidation says. Raises StatusError (400)."""
+        if self.errors and options.strict:
+            raise bad_request(f"error strict decoding patch: {_UNREAD_YAML}{', '.join(self.errors)}")
+        if options.warn:
+            warnings += self.warnings
+
+
+def load_applied(body: bytes, cbor: bool) -> Applied:  # noqa: FBT001  # called by a Runner, which knows no keywords
+    """Read a body; an empty one is an empty object. Raises StatusError (400)."""
+    try:
+        decoded = CODECS[CBOR if cbor else YAML].decode(body)
+    except DecodeError as e:
+        raise bad_request(f"error decoding patch: {'' if cbor else _UNREAD_YAML}{e}") from e
+    value = {} if decoded.value is None else decoded.value
+    if not isinstance(value, dict):
+        why = f"json: cannot unmarshal {json_type(value)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding patch: error unmarshaling JSON: while decoding JSON: {why}")
+    return Applied(value, decoded.strict_errors, decoded.warnings)
+
+
+def merged(
+    endpoint: Endpoint, live: Object | None, applied: Applied, options: PatchOptions, *, subresource: str, time: str
+) -> Object:
+    """Return what comes of applying to a live object, or to none, with its managedFields.
+
+    Raises StatusError: 400 for what is no such object, 409 for fields of others, 500 for what does not fit the kind's types,
+    as the reference answers.
+    """
+    kind, version = endpoint.kind, endpoint.version
+    try:
+        result = kind.managers.apply(
+            live,
+            applied.object,
+            manager=options.field_manager,
+            api_version=kind.api_version(version.name),
+            time=time,
+            force=options.force,
+            subresource=subresource,
+            reset_fields=reset_fields(kind, version, subresource),
+        )
+    except ManagedError as e:
+        raise e.to_status() from e
+    obj = copy_of(result.obj)
+    type_check(endpoint, obj)
+    if live is None:
+        obj["metadata"].pop("resourceVersion", None)
+    return obj
+
+
+def uid_of_nothing(endpoint: Endpoint, name: str, uid: str) -> StatusError:
+    """409: whoever names a uid means an object that was there."""
+    why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+    return conflict(endpoint.group, endpoint.resource, name, why)
