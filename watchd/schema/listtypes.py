@@ -46,7 +46,7 @@ def _suspect(value: Any, node: Node) -> bool:
         if isinstance(rest, Node) and rest.has_keyed_lists:
             return any(_suspect(child, rest) for field, child in value.items() if field not in node.properties)
     elif kind is list:
-        if len(value) > 1 and node.list_type in _KEYED and not _clearly_differ(value, node):
+        if value and node.list_type in _KEYED and not _clearly_differ(value, node):
             return True
         entries = node.items
         if entries is not None and entries.has_keyed_lists:
