@@ -314,14 +314,12 @@ class _Run:
             return
         if outcome.value is True:
             return
-        blamed_path = _child(path, below) if below else path
-        error = self._broken(rule, variables, blamed_path)
-        spent = error.detail.startswith(_MESSAGE_ENDS) and error.value == node.type
+        error, is_last = self._broken(rule, variables, _child(path, below) if below else path)
         if not rule.uses_old and ratchet.lets_pass():
             self.warn(str(error))
         else:
             self.errors.append(error)
-        if spent:
+        if is_last:
             raise _Spent
 
     def _failed(self, rule: CompiledRule, error: Exception, node: _Node, path: str) -> None:
@@ -337,32 +335,26 @@ class _Run:
         else:
             self._complain(path, node, f"{error} evaluating rule: {told}")
 
-    def _broken(self, rule: CompiledRule, variables: _Variables, path: str) -> FieldError:
-        """Return the error of a rule that does not hold."""
+    def _broken(self, rule: CompiledRule, variables: _Variables, path: str) -> tuple[FieldError, bool]:
+        """Return the error of a rule that does not hold, and whether no further rule may be evaluated."""
         node, declared = variables.node, rule.rule
         detail: str | None = None
         if rule.message is not None:
             outcome = variables.run(rule.message, optional=False, uses_old=True)
+            why = ""
             if outcome.cost > self.budget:
-                return FieldError(FieldProblem.INVALID, path, node.type, _MESSAGE_SPENT)
-            if isinstance(outcome.error, CostExceeded):
-                return FieldError(
-                    FieldProblem.INVALID, path, node.type, f"{_MESSAGE_COSTLY}{go_quote(declared.message_expression)}"
-                )
+                why = _MESSAGE_SPENT
+            elif isinstance(outcome.error, CostExceeded):
+                why = f"{_MESSAGE_COSTLY}{go_quote(declared.message_expression)}"
+            if why:
+                return FieldError(FieldProblem.INVALID, path, node.type, why), True
             self.budget -= outcome.cost
             detail = _message(outcome)
         if detail is None:
             detail = declared.message.strip() if declared.message else f"failed rule: {declared.rule.strip()}"
         value = OMITTED if node.type in {"object", "array"} else variables.value
-        match declared.reason:
-            case "FieldValueForbidden":
-                return FieldError(FieldProblem.FORBIDDEN, path, value, detail)
-            case "FieldValueRequired":
-                return FieldError(FieldProblem.REQUIRED, path, value, detail)
-            case "FieldValueDuplicate":
-                return FieldError(FieldProblem.DUPLICATE, path, value)
-            case _:
-                return FieldError(FieldProblem.INVALID, path, value, detail)
+        problem = _PROBLEMS.get(declared.reason or "", FieldProblem.INVALID)
+        return FieldError(problem, path, value, "" if problem is FieldProblem.DUPLICATE else detail), False
 
     def _complain(self, path: str, node: _Node, why: str) -> None:
         self.errors.append(FieldError(FieldProblem.INVALID, path, node.type, why))
@@ -370,7 +362,10 @@ class _Run:
 
 _MESSAGE_SPENT = "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run"
 _MESSAGE_COSTLY = "no further validation rules will be run due to call cost exceeds limit for messageExpression: "
-_MESSAGE_ENDS = (_MESSAGE_SPENT, _MESSAGE_COSTLY)
+_PROBLEMS = {
+    problem.value: problem for problem in (FieldProblem.FORBIDDEN, FieldProblem.REQUIRED, FieldProblem.DUPLICATE)
+}
+"""What a rule may say by its reason that it breaks."""
 
 
 def _message(outcome: Outcome) -> str | None:
