@@ -101,7 +101,7 @@ def _whole(api_version: str, obj: Object, definitions: list[Object] | None, row:
     return {
         "kind": TABLE,
         "apiVersion": api_version,
-        "metadata": {"resourceVersion": obj["metadata"].get("resourceVersion", "")},
+        "metadata": {key: found for key, found in obj["metadata"].items() if key == "resourceVersion"},
         "columnDefinitions": definitions,
         "rows": [row],
     }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import attrs
 
+from conversion.codec import INT64_MAX, INT64_MIN
 from watchd.registry.jsonpath import JsonPathError, compiled
 from watchd.registry.kind import Kind, Version
+from watchd.status import go_json, go_value
 
 Object = dict[str, Any]
 
@@ -36,6 +38,7 @@ CREATED_DESCRIPTION = (
 
 UNKNOWN_AGE = "<unknown>"
 INVALID = "<invalid>"
+NO_VALUE = "<no value>"
 
 SECOND_MS, MINUTE, HOUR, DAY, YEAR = 1000, 60, 3600, 86_400, 365 * 86_400
 """Milliseconds of a second; seconds of the others."""
@@ -132,12 +135,15 @@ CREATED_AT = Column(
     type="date",
     description=CREATED_DESCRIPTION,
 )
-CUSTOM_AGE = Column(
-    "Age",
-    age_cell,
-    type="date",
-    description="Custom resource definition column (in JSONPath format): .metadata.creationTimestamp",
-)
+
+
+CUSTOM_AGE = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": CREATED_DESCRIPTION,
+}
+"""What custom kinds show beside the name where their definitions name no columns."""
 
 
 def columns_of(kind: Kind, version: Version) -> Sequence[Column]:
@@ -145,8 +151,18 @@ def columns_of(kind: Kind, version: Version) -> Sequence[Column]:
     if not kind.custom:
         return kind.columns or (NAME, CREATED_AT)
     if not version.columns:
-        return (NAME, CUSTOM_AGE)
-    return (NAME, *(_custom(column) for column in version.columns))
+        return (NAME, _custom(CUSTOM_AGE))
+    return (NAME, *(_custom(column) for column in _readable(version.columns)))
+
+
+def _readable(columns: Sequence[Object]) -> Iterator[Object]:
+    """Pass columns on up to the first whose path cannot be read, as the reference does."""
+    for column in columns:
+        try:
+            compiled(column["jsonPath"])
+        except JsonPathError:
+            return
+        yield column
 
 
 def _custom(definition: Object) -> Column:
@@ -164,15 +180,18 @@ def _custom(definition: Object) -> Column:
 
 def _cell_at(path: str, kind: str, obj: Object, now_ms: int) -> Any:
     """Return the first value at a path, as a column of a type shows it; None where it is absent or of another type."""
-    try:
-        value = compiled(path).first(obj)
-    except JsonPathError:
+    found = compiled(path).first(obj)
+    if not found:
         return None
-    return None if value is None else _SHOWN[kind](value, now_ms)
+    return _text(found[0]) if kind == "string" else _SHOWN[kind](found[0], now_ms)
 
 
 def _integer(value: Any, _: int) -> Any:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = int(value)
+    # What int64 cannot hold is its least value: so amd64 converts.
+    return number if INT64_MIN <= number <= INT64_MAX else INT64_MIN
 
 
 def _number(value: Any, _: int) -> Any:
@@ -180,12 +199,12 @@ def _number(value: Any, _: int) -> Any:
 
 
 def _date(value: Any, now_ms: int) -> Any:
-    moment = _parse_time(value)
-    return INVALID if moment is None else human_duration(now_ms // SECOND_MS - moment)
+    if not isinstance(value, str):
+        return None
+    return age(value, now_ms)
 
 
 _SHOWN: dict[str, Cell] = {
-    "string": lambda value, _: _text(value),
     "integer": _integer,
     "number": _number,
     "boolean": lambda value, _: value if isinstance(value, bool) else None,
@@ -195,12 +214,8 @@ _SHOWN: dict[str, Cell] = {
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return NO_VALUE
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_text(item)}" for key, item in sorted(value.items())) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(_text, value)) + "]"
-    return str(value)
+    return go_json(value) if isinstance(value, dict | list) else go_value(value)

@@ -60,7 +60,13 @@ def cells(columns, obj):
         ("string", "x", "x"),
         ("string", 5, "5"),
         ("string", True, "true"),
-        ("string", {"b": [1, 2], "a": "z"}, "map[a:z b:[1 2]]"),
+        ("string", {"b": [1, 2.0], "a": "<z>"}, '{"a":"\\u003cz\\u003e","b":[1,2]}'),
+        ("string", ["x", None], '["x",null]'),
+        ("string", None, "<no value>"),
+        ("string", 1e6, "1e+06"),
+        ("integer", 1e20, -(2**63)),
+        ("date", "", "<unknown>"),
+        ("date", 5, None),
         ("integer", 5, 5),
         ("integer", 5.9, 5),
         ("integer", "5", None),
@@ -83,3 +89,8 @@ def test_every_cell_bears_an_object_with_nothing_in_it(kind):
     # Bookmarks are such objects.
     for column in columns_of(kind, kind.versions[0]):
         assert column.cell({"metadata": {"resourceVersion": "5"}}, NOW_MS) is not None
+
+
+def test_columns_end_at_the_first_whose_path_cannot_be_read():
+    columns = [{"name": name, "type": "string", "jsonPath": path} for name, path in (("a", ".a"), ("b", ".b["), ("c", ".c"))]
+    assert cells(columns, {"metadata": {"name": "x"}, "a": "1", "b": "2", "c": "3"}) == ["x", "1"]
