@@ -369,3 +369,18 @@ async def test_preconditions_of_a_delete_are_told_as_the_reference_tells_them(cl
             f'Operation cannot be fulfilled on customresourcedefinitions.apiextensions.k8s.io "{THINGS}": '
             f"precondition failed: {name} in precondition: 1, {name} in object meta: {found}"
         )
+
+
+async def test_write_at_one_version_keeps_what_another_does_not_know(cluster, samples):
+    def schema(*fields):
+        spec = {"type": "object", "properties": dict.fromkeys(fields, {"type": "string"})}
+        return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+
+    versions = [samples.version("v1", schema=schema("a", "b")), samples.version("v2", storage=False, schema=schema("a"))]
+    await cluster.define(samples.definition(versions=versions))
+    v2 = samples.things.replace("v1", "v2")
+    await cluster.call("POST", v2, samples.thing(api_version="example.com/v2", spec={"a": "x"}))
+    patched = await cluster.patch(f"{samples.things}/a", {"spec": {"b": "y"}})
+    assert (patched.json["spec"], patched.json["metadata"]["generation"]) == ({"a": "x", "b": "y"}, 2)
+    assert (await cluster.call("GET", f"{v2}/a")).json["spec"] == {"a": "x"}
+    assert (await cluster.call("GET", f"{samples.things}/a")).json["spec"] == {"a": "x", "b": "y"}
