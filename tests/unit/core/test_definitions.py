@@ -373,7 +373,7 @@ async def test_preconditions_of_a_delete_are_told_as_the_reference_tells_them(cl
 
 async def test_write_at_one_version_keeps_what_another_does_not_know(cluster, samples):
     def schema(*fields):
-        spec = {"type": "object", "properties": dict.fromkeys(fields, {"type": "string"})}
+        spec = {"type": "object", "properties": {field: {"type": "string"} for field in fields}}
         return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
 
     versions = [samples.version("v1", schema=schema("a", "b")), samples.version("v2", storage=False, schema=schema("a"))]
