@@ -44,6 +44,9 @@ WARNING_MAX = 256
 _PART = re.compile(r"[.\[\]]|[^.\[\]]+")
 """A sign of a path, or what stands up to the next."""
 
+SchemaFaults = Callable[..., list[FieldError]]
+"""From a schema, its path and whether status is a subresource to what is wrong with it."""
+
 URL_FORM = "; desired format: https://host[/path]"
 
 
@@ -145,13 +148,7 @@ def validate_spec(
             for index, version in enumerate(form.versions)
             if (version.get("schema") or {}).get("openAPIV3Schema") is None
         )
-    for index, version in enumerate(form.versions):
-        out += _version(version, f"spec.versions[{index}]", form, schema_faults)
-    names = [version.get("name") for version in form.versions]
-    if len(set(names)) != len(names):
-        out.append(_of_versions(spec, form, "must contain unique version names"))
-    if sum(bool(version.get("storage")) for version in form.versions) != 1:
-        out.append(_of_versions(spec, form, "must have exactly one version marked as storage version"))
+    out += _versions(spec, form, schema_faults)
     out.extend(
         FieldError(FieldProblem.REQUIRED, f"spec.names.{field}")
         for field in ("plural", "singular", "kind", "listKind")
@@ -264,12 +261,28 @@ def _group(group: str) -> list[FieldError]:
     return [_invalid("spec.group", group, ",".join(texts))] if texts else []
 
 
+def _versions(spec: Mapping[str, Any], form: Hoisted, schema_faults: SchemaFaults) -> list[FieldError]:
+    out: list[FieldError] = []
+    for index, version in enumerate(form.versions):
+        out += _version(version, f"spec.versions[{index}]", form, schema_faults)
+    names = [version.get("name") for version in form.versions]
+    if len(set(names)) != len(names):
+        out.append(_of_versions(spec, form, "must contain unique version names"))
+    if sum(bool(version.get("storage")) for version in form.versions) != 1:
+        out.append(_of_versions(spec, form, "must have exactly one version marked as storage version"))
+    # The internal form names the first version once more.
+    texts = formats.dns1035_label(names[0]) if names and names[0] else []
+    if texts:
+        out.append(_invalid("spec.version", names[0], ",".join(texts)))
+    return out
+
+
 def _of_versions(spec: Mapping[str, Any], form: Hoisted, why: str) -> FieldError:
     text = internal.versions(None if spec.get("versions") is None else form.versions)
     return _invalid("spec.versions", text, why)
 
 
-def _version(version: Object, path: str, form: Hoisted, schema_faults: Callable[..., list[FieldError]]) -> list[FieldError]:
+def _version(version: Object, path: str, form: Hoisted, schema_faults: SchemaFaults) -> list[FieldError]:
     out: list[FieldError] = []
     name = version.get("name", "")
     texts = formats.dns1035_label(name)

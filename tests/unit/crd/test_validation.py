@@ -320,3 +320,61 @@ def test_deletion_waits_for_the_objects():
             "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["V_1", "v2"], ["spec.versions[0].name", "spec.version"]),
+        (["v1", "V_2"], ["spec.versions[1].name"]),
+    ],
+)
+def test_names_of_versions(names, expected):
+    definition = good(versions=[version(name, storage=index == 0) for index, name in enumerate(names)])
+    assert [field for field, _ in fields(definition)] == expected
+
+
+def test_a_generated_name_is_wrong_twice():
+    definition = create({**good(), "metadata": {"name": "x-abcde", "generateName": "x-"}})
+    assert [field for field, _ in fields(definition)] == ["metadata.generateName", "metadata.name"]
+
+
+def test_certificates_are_looked_at_once_the_definition_is_established():
+    def change(new):
+        webhook = {"clientConfig": {"url": "https://h", "caBundle": "bm9uc2Vuc2U="}, "conversionReviewVersions": ["v1"]}
+        new["spec"]["conversion"] = {"strategy": "Webhook", "webhook": webhook}
+
+    said = 'Invalid value: "bm9uc2Vuc2U=": unable to load root certificates: unable to parse bytes as PEM block'
+    assert updated(good(), change)[1] == []
+    assert updated(established(good()), change)[1] == [("spec.conversion.webhookClientConfig.caBundle", said)]
+    bad, _ = updated(good(), change)
+    assert updated(established(bad), lambda new: None)[1] == []
+
+
+def test_writers_are_warned_of_what_has_no_effect():
+    def schema(**properties):
+        return {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}}
+
+    item = {"type": "object", "x-kubernetes-map-type": "atomic"}
+    listed = {"type": "array", "x-kubernetes-list-type": "set", "items": item}
+    old = good(versions=[version("v1", schema=schema(a={"type": "string", "format": "bogus"}))])
+    new = good(versions=[version("v1", schema=schema(a={"type": "string", "format": "bogus"}, b=listed))])
+    said = (
+        'x-kubernetes-list-type: set for items of type "object" is not supported by server-side apply '
+        "or CEL validation rules"
+    )
+    for before, expected in ((None, ['unrecognized format "bogus"', said]), (old, [said]), (new, [])):
+        warned = []
+        assert KIND.strategy.judge(new, before, "", warned.append) == []
+        assert warned == expected
+
+
+def test_an_old_schema_that_is_no_longer_good_is_borne_until_it_is_changed():
+    bad = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {}}}}
+    old = good(versions=[version("v1", schema=bad)])
+    assert updated(old, lambda new: new["spec"]["names"].update(shortNames=["th"]))[1] == []
+
+    def change(new):
+        new["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "new"
+
+    assert [field for field, _ in updated(old, change)[1]] == ["spec.validation.openAPIV3Schema.properties[spec].type"]
