@@ -28,6 +28,7 @@ from watchd.schema.cel.values import (
     Optional,
     Struct,
     Timestamp,
+    Uint,
     no_overload,
     show,
     size,
@@ -249,6 +250,19 @@ CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "s
 _PLAIN = frozenset({"containsIP", "startsWith", "endsWith", "contains", "matches", "dyn", "type"})
 """Functions that say no more than that there is no such overload; operators neither."""
 
+_NUMBERS = frozenset({int, Uint, float})
+_TIMES = frozenset({Timestamp, Duration})
+_ORDERED = _NUMBERS | _TIMES | {bool, str, bytes}
+_RECEIVERS = _TIMES | {str}
+"""Types whose values are asked whatever the operator."""
+_OPERANDS = {
+    **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_"), _ORDERED),
+    "_+_": _NUMBERS | _RECEIVERS | {bytes},
+    **dict.fromkeys(("_-_", "_*_", "_/_"), _NUMBERS | _RECEIVERS),
+    "_%_": _RECEIVERS | {int, Uint},
+}
+"""What the first operand of an operator may be; of another one it says its name."""
+
 
 def named(name: str, overload: str) -> Function:
     """Return a function that says which one it is where it is given what it does not take.
@@ -259,7 +273,8 @@ def named(name: str, overload: str) -> Function:
 
     """
     call = lists.sum_from(overload) if name == "sum" else FUNCTIONS[name]
-    if name in _PLAIN or name[0] in "_!-@":
+    operands = _OPERANDS.get(name)
+    if name in _PLAIN or (name[0] in "_!-@" and operands is None):
         return call
 
     def checked(*args: Any) -> Any:
@@ -268,7 +283,12 @@ def named(name: str, overload: str) -> Function:
         except EvaluationError as error:
             if str(error) != NO_OVERLOAD:
                 raise
-            given = "" if name == "size" else f"({', '.join(map(type_name, args))})"
+            if operands is None:
+                given = "" if name == "size" else f"({', '.join(map(type_name, args))})"
+            elif type(args[0]) in operands or (name == "_+_" and isinstance(args[0], list)):
+                raise
+            else:
+                given = ""
             raise EvaluationError(f"{NO_OVERLOAD}: {name}{given}") from error
 
     return checked

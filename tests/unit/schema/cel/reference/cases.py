@@ -1048,6 +1048,22 @@ sets.equivalent(self.set, oldSelf.set)
 self.list.all(x, self.list.filter(y, y == x).size() == 1)
 self.deep.all(k, self.deep[k].all(v, self.ints.exists(i, i == v)))
 self.deep.map(k, self.deep[k].sum()).sum()
+dyn(true) + 1
+dyn(null) + 1
+dyn({}) + 1
+dyn([]) + 1
+dyn(null) - 1
+dyn('a') - 1
+dyn({}) * 2
+dyn('a') * 'b'
+dyn(1.5) % 2
+dyn(null) < 1
+dyn([]) < 'a'
+dyn(self.child) >= 1
+dyn(true) < 1
+dyn([]) < dyn([])
+dyn(self.time) + 1
+dyn(self.duration) - 1
 self.list.join().size() > 3 ? self.list.join().upperAscii() : ''
 """.strip("\n")
 
