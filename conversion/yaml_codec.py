@@ -88,11 +88,13 @@ class _Node:
         self.line = line
         self.scalar = scalar
         self.merge = merge
-        self.children: list[_Node] = []
+        self.children: list[_Node] = _CHILDLESS if kind == _SCALAR else []
         """Items, or keys and values in turn."""
 
 
 _SCALAR, _SEQUENCE, _MAPPING = "scalar", "sequence", "mapping"
+_CHILDLESS: list[_Node] = []
+"""The children of all scalars; never added to."""
 
 
 class _Nodes:
@@ -118,36 +120,49 @@ class _Nodes:
         """Read the nodes of a document up to its end."""
         top = _Node(_SEQUENCE, 0)
         stack = [top]
-        while not isinstance(event := self._next(), yaml.DocumentEndEvent):
-            if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-                stack.pop()
-                continue
-            node = self._node(event)
-            stack[-1].children.append(node)
-            if isinstance(event, yaml.CollectionStartEvent):
+        children = top.children
+        while True:
+            event = self._next()
+            kind = event.__class__
+            if kind is yaml.ScalarEvent:
+                # Nearly every event: big definitions have tens of thousands of them.
+                children.append(self._scalar(event))
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 if len(stack) > MAX_DEPTH:
                     raise DecodeError("yaml: exceeded max depth")
+                node = _Node(_MAPPING if kind is yaml.MappingStartEvent else _SEQUENCE, event.start_mark.line + 1)
+                self._name(node, event)
+                children.append(node)
                 stack.append(node)
-        return top.children[0]
+                children = node.children
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                stack.pop()
+                children = stack[-1].children
+            elif kind is yaml.AliasEvent:
+                children.append(self._aliased(event))
+            else:  # the document's end
+                return top.children[0]
 
-    def _node(self, event: Any) -> _Node:
-        if isinstance(event, yaml.AliasEvent):
-            anchored = self._anchors.get(str(event.anchor))
-            if anchored is None:
-                raise DecodeError(f"yaml: unknown anchor '{event.anchor}' referenced")
-            return anchored
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.ScalarEvent):
-            plain = event.implicit[0]
-            tag = None if event.tag is None else str(event.tag)
-            merge = is_merge(event.value, tag, plain=plain)
-            value = event.value if merge else resolve(event.value, tag, plain=plain)
-            node = _Node(_SCALAR, line, value, merge=merge)
-        else:
-            node = _Node(_SEQUENCE if isinstance(event, yaml.SequenceStartEvent) else _MAPPING, line)
+    def _aliased(self, event: Any) -> _Node:
+        anchored = self._anchors.get(str(event.anchor))
+        if anchored is None:
+            raise DecodeError(f"yaml: unknown anchor '{event.anchor}' referenced")
+        return anchored
+
+    def _scalar(self, event: Any) -> _Node:
+        plain = event.implicit[0]
+        tag = None if event.tag is None else str(event.tag)
+        text = event.value
+        merge = text == "<<" and is_merge(text, tag, plain=plain)
+        # What is quoted and has no tag is a text.
+        value = text if merge or (tag is None and not plain) else resolve(text, tag, plain=plain)
+        node = _Node(_SCALAR, event.start_mark.line + 1, value, merge=merge)
+        self._name(node, event)
+        return node
+
+    def _name(self, node: _Node, event: Any) -> None:
         if event.anchor is not None:
             self._anchors[event.anchor] = node
-        return node
 
 
 class _Builder:
@@ -163,14 +178,15 @@ class _Builder:
     def build(self, node: _Node, path: str, depth: int) -> Any:
         """Return a node's value. Raises DecodeError."""
         if node.kind == _SCALAR:
-            return json_value(node.scalar)
+            found = node.scalar
+            return found if found.__class__ is str else json_value(found)
         self._enter(node, depth)
         try:
             if node.kind == _SEQUENCE:
                 return [self.build(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(node.children)]
             keyed: dict[tuple[type, Scalar], Any] = {}
             self._fill(keyed, node, path, depth)
-            return {key_text(key): value for (_, key), value in keyed.items()}
+            return {key if kind is str else key_text(key): value for (kind, key), value in keyed.items()}
         finally:
             self._open.discard(id(node))
 
@@ -183,15 +199,16 @@ class _Builder:
             if key_node.kind != _SCALAR:
                 raise DecodeError(f"yaml: invalid map key: a {key_node.kind}")
             key = key_node.scalar
-            name = key_text(key)
+            name = key if isinstance(key, str) else key_text(key)
             here = f"{path}.{name}" if path else name
             value = self.build(value_node, here, depth + 1)
             # 1 and "1" are two keys of YAML, and 1 and true of one Python value.
-            if (type(key), key) in keyed and len(self.notices) < MAX_REPORTED:
+            slot = (key.__class__, key)
+            if slot in keyed and len(self.notices) < MAX_REPORTED:
                 shown = quote(key) if isinstance(key, str) else name
                 self.duplicates[here] = None
                 self.notices.append(f"line {value_node.line}: key {shown} already set in map")
-            keyed[type(key), key] = value
+            keyed[slot] = value
 
     def _merge(self, keyed: dict[tuple[type, Scalar], Any], node: _Node, path: str, depth: int) -> None:
         # Earlier mappings of a sequence win, so they come last.
