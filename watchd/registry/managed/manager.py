@@ -219,8 +219,8 @@ class FieldManager:
 
     def _check_kind(self, applied: Object, api_version: str) -> None:
         if applied.get("apiVersion") != api_version or applied.get("kind") != self.kind:
-            version = _group_version(str(applied.get("apiVersion", "")))
-            raise BadApply(f"invalid object type: {version}, Kind={applied.get('kind', '')}")
+            version, kind = _text(applied, "apiVersion"), _text(applied, "kind")
+            raise BadApply(f"invalid object type: {_group_version(version)}, Kind={kind}")
 
     def _validate(self, obj: Object, api_version: str, text: str, *, duplicates: bool = False) -> None:
         try:
@@ -228,7 +228,8 @@ class FieldManager:
         except TypeProblem as e:
             metadata = obj.get("metadata")
             names = metadata if isinstance(metadata, dict) else {}
-            name = f"{names.get('namespace', '')}/{names.get('name', '')}; {_group_version(api_version)}, Kind={self.kind}"
+            whose = f"{_text(names, 'namespace')}/{_text(names, 'name')}"
+            name = f"{whose}; {_group_version(api_version)}, Kind={self.kind}"
             raise TypeProblem(text.format(name, e)) from e
 
     def _last_applied_fields(self, live: Object, api_version: str) -> FieldSet:
@@ -373,6 +374,12 @@ def _last_applied(applied: Object) -> str:
         annotations = {name: text for name, text in metadata["annotations"].items() if name != LAST_APPLIED}
         applied = {**applied, "metadata": {**metadata, "annotations": annotations}}
     return json_text(applied) + "\n"
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """Return a field that is a string, or none."""
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _group_version(api_version: str) -> str:
