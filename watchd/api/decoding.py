@@ -10,7 +10,7 @@ import orjson
 from conversion.codec import CBOR, Codec, DecodeError, ValueOutOfRange, text_of
 from conversion.gvk import GroupVersion
 from watchd.api import negotiate
-from watchd.api.options import CreateOptions, PatchOptions, UpdateOptions
+from watchd.api.options import TYPE_META, CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
 from watchd.schema.embedded import MetadataMismatch
@@ -25,9 +25,6 @@ MAX_BODY_BYTES = 3 << 20
 
 EXCERPT_BYTES = 30
 """Bytes of a body that a message repeats."""
-
-TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-"""What the reference reads apiVersion and kind into, as its messages call it."""
 
 
 def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteOptions, warnings: list[str]) -> Object:

@@ -9,7 +9,7 @@ from conversion.errors import ConversionError
 from storage.errors import StorageError
 from watchd.api import negotiate
 from watchd.api.discovery import page_not_found
-from watchd.api.message import Request, Response
+from watchd.api.message import BAD_ESCAPE, Request, Response
 from watchd.api.metrics import Metrics
 from watchd.api.requestinfo import RequestInfo
 from watchd.api.verbs import Call, Verbs, warning_headers
@@ -70,6 +70,8 @@ class API:
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Every failure is an answer; only cancellation passes."""
+        if BAD_ESCAPE.search(request.raw_path):
+            return Response(400, [("content-type", "text/plain; charset=utf-8")], b"400 Bad Request")
         info = RequestInfo.parse(request.method, request.raw_path, request.query)
         with self._metrics.request(request, info) as observed:
             try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote, unquote_plus
 
 import attrs
+
+BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that begins no escape."""
 
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Read the whole body, at most so many bytes. Raises StatusError (413) past them."""
@@ -57,8 +61,12 @@ class Request:
     def query(self) -> dict[str, list[str]]:
         """The query, decoded: each name's values in order."""
         out: dict[str, list[str]] = {}
-        for name, value in parse_qsl(self.raw_query, keep_blank_values=True):
-            out.setdefault(name, []).append(value)
+        for pair in self.raw_query.split("&"):
+            if not pair or ";" in pair or BAD_ESCAPE.search(pair):
+                # Passed over, as Go's net/url has it.
+                continue
+            name, _, value = pair.partition("=")
+            out.setdefault(unquote_plus(name), []).append(unquote_plus(value))
         return out
 
     def param(self, name: str, default: str = "") -> str:

@@ -5,6 +5,7 @@ Texts and order are those of the reference's negotiation package; PROTOCOL.md se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import attrs
 
 from conversion.cbor_codec import CborCodec
-from conversion.codec import CBOR, JSON, PROTOBUF, YAML, Codec, DecodeError
+from conversion.codec import CBOR, CBOR_SEQ, JSON, PROTOBUF, YAML, Codec, DecodeError
 from conversion.json_codec import JsonCodec
 from conversion.protobuf_codec import ProtobufCodec
 from conversion.yaml_codec import YamlCodec
@@ -28,7 +29,7 @@ TYPED_CODECS: dict[str, Codec] = {**CODECS, PROTOBUF: ProtobufCodec()}
 MEDIA_TYPES = f"{JSON}, {YAML}, {PROTOBUF}, {CBOR}"
 """What a 406 and a 415 list. The reference names protobuf for every kind, also where it has none."""
 
-STREAM_MEDIA_TYPES = f"{JSON};stream=watch, {PROTOBUF};stream=watch, {CBOR};stream=watch"
+STREAM_MEDIA_TYPES = f"{JSON};stream=watch, {PROTOBUF};stream=watch, {CBOR_SEQ}"
 """What the 406 of a watch lists."""
 
 META_GROUP = "meta.k8s.io"
@@ -235,9 +236,20 @@ def accept_or_json(request: Request) -> Accepted:
         return Accepted(CODECS[JSON], JSON, pretty=True)
 
 
+_PARAMETER = re.compile(r"""\s*;\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")""", re.ASCII)
+
+
 def media_type_of(content_type: str) -> str:
-    """Return the media type of a Content-Type, without parameters."""
-    return content_type.partition(";")[0].strip().lower()
+    """Return the media type of a Content-Type, without parameters; "*" where they are malformed: no such type is known."""
+    media_type, semicolon, _ = content_type.partition(";")
+    names: list[str] = []
+    rest = content_type[len(media_type) :] if semicolon else ""
+    while match := _PARAMETER.match(rest):
+        names.append(match[1].lower())
+        rest = rest[match.end() :]
+    if rest.strip(" \t;") or rest.count(";") > 1 or len(set(names)) < len(names):
+        return "*"
+    return media_type.strip().lower()
 
 
 def content(request: Request, *, typed: bool = False) -> Codec:
@@ -256,9 +268,12 @@ UNREAD_JSON = "couldn't get version/kind; json parse error: "
 """What stands before the parser's words: the reference reads apiVersion and kind first, and fails there."""
 
 
+_UNREAD = {JSON: UNREAD_JSON, CBOR: "unable to determine group/version/kind: "}
+
+
 def unreadable(codec: Codec, error: DecodeError) -> str:
     """Say why a body is no object."""
-    return f"{UNREAD_JSON if codec.media_type == JSON else ''}{error}"
+    return f"{_UNREAD.get(codec.media_type, '')}{error}"
 
 
 def decode(codec: Codec, body: bytes) -> Any:

@@ -14,9 +14,12 @@ import attrs
 from watchd.api.continuation import Continuation
 from watchd.api.requestinfo import flag
 from watchd.api.selectors import EVERY_FIELD, EVERY_LABEL, FieldSelector, LabelSelector
-from watchd.status import FieldError, FieldProblem, bad_request, go_quote, internal, invalid, json_type
+from watchd.status import FieldError, FieldProblem, bad_request, go_json, go_quote, internal, invalid, json_type
 
 Query = Mapping[str, Sequence[str]]
+
+TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+"""What the reference reads apiVersion and kind into, as its messages call it."""
 
 META_GROUP = "meta.k8s.io"
 """The group that refused options are of."""
@@ -390,7 +393,11 @@ class DeleteOptions:
         orphan = _flag_or_none(query, "orphanDependents")
         policy = query["propagationPolicy"][0] if query.get("propagationPolicy") else None
         grace = _integer(query, "gracePeriodSeconds")
-        return cls._checked(list(query.get("dryRun", ())), grace, policy, orphan, None, None)
+        dry_run = list(query.get("dryRun", ()))
+        # The fields of the preconditions stand in the query by their own names.
+        return cls._checked(
+            dry_run, grace, policy, orphan, _text(query, "uid") or None, _text(query, "resourceVersion") or None
+        )
 
     @classmethod
     def _checked(
@@ -420,28 +427,32 @@ class DeleteOptions:
 _GO_TYPES: dict[type, str] = {str: "string", bool: "bool", int: "int64", list: "[]string", dict: "v1.Preconditions"}
 
 
-def _typed(body: Mapping[str, Any], name: str, kind: type) -> Any:
+_GO_NAMES = {"propagationPolicy": "v1.DeletionPropagation", "uid": "types.UID"}
+"""Types that have names of their own in Go."""
+
+
+def _typed(body: Mapping[str, Any], name: str, kind: type, struct: str = "DeleteOptions", path: str = "") -> Any:
     """Return a field of a DeleteOptions body, or None where it is absent or null. Raises StatusError (400)."""
     value = body.get(name)
     if value is None:
         return None
     if type(value) is not kind or (kind is int and value not in _INT64):
-        _mismatch(name, value, _GO_TYPES[kind])
+        _mismatch(path + name, value, _GO_NAMES.get(name, _GO_TYPES[kind]), struct)
     return value
 
 
-def _mismatch(name: str, value: Any, go_type: str) -> NoReturn:
+def _mismatch(name: str, value: Any, go_type: str, struct: str = "DeleteOptions") -> NoReturn:
     found = json_type(value)
     if found == "number" and go_type == "int64":
-        found = f"number {value}"
-    why = f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {go_type}"
-    raise bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {why}')
+        found = f"number {go_json(value)}"
+    raise bad_request(f"json: cannot unmarshal {found} into Go struct field {struct}.{name} of type {go_type}")
 
 
 def _delete_body(body: Any) -> tuple[list[str], int | None, str | None, bool | None, str | None, str | None]:
     """Read the fields of a DeleteOptions body, of any group: old clients name their resource's."""
     if not isinstance(body, dict):
-        raise bad_request("couldn't get version/kind; the body of a DELETE must be an object of kind DeleteOptions")
+        what = f"json: cannot unmarshal {json_type(body)} into Go value of type {TYPE_META}"
+        raise bad_request(f"couldn't get version/kind; json parse error: {what}")
     kind = body.get("kind", "DeleteOptions")
     if kind not in ("DeleteOptions", ""):
         version = body.get("apiVersion", "v1")
@@ -456,6 +467,6 @@ def _delete_body(body: Any) -> tuple[list[str], int | None, str | None, bool | N
         _typed(body, "gracePeriodSeconds", int),
         _typed(body, "propagationPolicy", str),
         _typed(body, "orphanDependents", bool),
-        _typed(preconditions, "uid", str),
-        _typed(preconditions, "resourceVersion", str),
+        _typed(preconditions, "uid", str, "Preconditions", "preconditions."),
+        _typed(preconditions, "resourceVersion", str, "Preconditions", "preconditions."),
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from watchd.api.decoding import TYPE_META, type_check
+from watchd.api.decoding import type_check
 from watchd.api.negotiate import UNREAD_JSON
-from watchd.api.options import PatchOptions
+from watchd.api.options import TYPE_META, PatchOptions
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
 from watchd.status import Cause, FieldError, FieldProblem, Reason, StatusError, go_json, go_quote, invalid, json_type

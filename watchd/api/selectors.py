@@ -340,7 +340,9 @@ class FieldSelector:
     @classmethod
     def parse(cls, text: str) -> FieldSelector:
         """Parse a fieldSelector. Raises StatusError (400)."""
-        return cls(tuple(_field_term(text, part) for part in sorted(_field_parts(text)) if part)) if text else EVERY_FIELD
+        terms = [_field_term(text, part) for part in sorted(_field_parts(text)) if part]
+        # A term of nothing at all asks nothing, as in the reference.
+        return cls(tuple(term for term in terms if term.field or term.value)) if text else EVERY_FIELD
 
     @classmethod
     def of_name(cls, name: str) -> FieldSelector:

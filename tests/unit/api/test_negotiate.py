@@ -147,3 +147,19 @@ def test_a_long_header_is_not_remembered():
     negotiate._choose.cache_clear()
     assert negotiate.accept(request("application/x," * 400 + "application/yaml")).content_type == "application/yaml"
     assert negotiate._choose.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    ("content_type", "media_type"),
+    [
+        ("application/JSON;charset=utf-8", "application/json"),
+        (' application/json ; a="b;c"', "application/json"),
+        ("application/json;", "application/json"),
+        ("application/json;charset", "*"),
+        ("application/json ;x", "*"),
+        ("application/json;a=b;A=c", "*"),
+        ("application/json;;", "*"),
+    ],
+)
+def test_content_types_with_malformed_parameters_are_unknown(content_type, media_type):
+    assert negotiate.media_type_of(content_type) == media_type

@@ -4,6 +4,7 @@ import pytest
 
 from watchd.api.continuation import Continuation
 from watchd.api.options import (
+    TYPE_META,
     CreateOptions,
     DeleteOptions,
     GetOptions,
@@ -246,3 +247,29 @@ def test_delete_bodies_of_the_wrong_shape(body):
     code, message = refused(DeleteOptions.parse, {}, body)
     assert code == 400
     assert message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], f"couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type {TYPE_META}"),
+        (
+            {"propagationPolicy": 1},
+            "json: cannot unmarshal number into Go struct field DeleteOptions.propagationPolicy of type v1.DeletionPropagation",
+        ),
+        ({"gracePeriodSeconds": 1.5}, "json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64"),
+        (
+            {"preconditions": {"uid": 1}},
+            "json: cannot unmarshal number into Go struct field Preconditions.preconditions.uid of type types.UID",
+        ),
+    ],
+)
+def test_delete_bodies_of_wrong_types(body, message):
+    with pytest.raises(StatusError) as caught:
+        DeleteOptions.parse({}, body)
+    assert (caught.value.code, caught.value.message) == (400, message)
+
+
+def test_preconditions_of_a_delete_stand_in_the_query_too():
+    options = DeleteOptions.parse({"uid": ["u"], "resourceVersion": ["5"]})
+    assert (options.uid, options.resource_version) == ("u", "5")

@@ -163,3 +163,10 @@ def test_unknown_fields():
     with pytest.raises(StatusError) as e:
         selector.check_fields(known, core=True)
     assert e.value.message == '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
+@pytest.mark.parametrize("text", ["=", "!=", "=,!="])
+def test_terms_of_nothing_ask_nothing(text):
+    selector = FieldSelector.parse(text)
+    assert not selector
+    selector.check_fields([])

@@ -77,3 +77,9 @@ async def test_a_large_body_is_decoded_on_the_runner(core, things, monkeypatch, 
     assert ran == (["decode_object"] if padding else [])
     refused = await core.call("POST", things, body.encode()[:-1], headers={"content-type": content_type})
     assert refused.status == 400
+
+
+@pytest.mark.parametrize("path", ["/%", "/apis/example.com/v1/namespaces/default/things/%zz"])
+async def test_a_path_with_a_malformed_escape(core, things, path):
+    answer = await core.call("GET", path)
+    assert (answer.status, answer.body) == (400, b"400 Bad Request")
