@@ -93,7 +93,7 @@ _LITERALS: dict[type, Type] = {
 }
 
 TYPE_NAMES: Mapping[str, Type] = {
-    **{str(one): type_of(one) for one in (BOOL, BYTES, DOUBLE, INT, STRING, UINT, DYN)},
+    **{str(one): type_of(one) for one in (BOOL, BYTES, DOUBLE, INT, STRING, UINT)},
     "null_type": type_of(NULL),
     "type": type_of(TYPE),
     "list": type_of(list_of(DYN)),
@@ -220,7 +220,9 @@ class _Checker:
             found = target.parameters[1]
         elif target.kind is Kind.OBJECT:
             declared = self._environment.fields.field(target.name, name)
-            if declared is None:
+            if target.name.startswith("kubernetes."):
+                self._complain(node, f"unexpected failed resolution of '{target.name}'")
+            elif declared is None:
                 self._complain(node, f"undefined field '{name}'")
             else:
                 found = declared
@@ -249,12 +251,11 @@ class _Checker:
                 node.function, node.target = f"{prefix}.{node.function}", None
             else:
                 self._check(node.target)
-        else:
-            node.function = node.function.removeprefix(".")
-        overloads = FUNCTIONS.get(node.function)
+        overloads = FUNCTIONS.get(node.function.removeprefix("."))
         if overloads is None:
             self._complain(node, f"undeclared reference to '{node.function}' (in container '')")
             return ERROR
+        node.function = node.function.removeprefix(".")
         return self._resolve(node, overloads)
 
     def _resolve(self, node: Call, overloads: tuple[Overload, ...]) -> Type:

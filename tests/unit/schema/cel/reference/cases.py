@@ -1064,6 +1064,15 @@ dyn(true) < 1
 dyn([]) < dyn([])
 dyn(self.time) + 1
 dyn(self.duration) - 1
+quantity('1').foo
+semver('1.2.3').major > 1
+url(self.s).foo + 1
+ip('1.2.3.4').foo
+.foo(1)
+.size([1])
+.self.i
+dyn
+type(dyn(1)) == int
 self.list.join().size() > 3 ? self.list.join().upperAscii() : ''
 """.strip("\n")
 
