@@ -190,6 +190,7 @@ class Store:
             attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
             metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
             strategy.default(obj)
+            metadata.drop_server_owned(obj["metadata"])
             if not tracked:
                 self._track(endpoint, obj, None, "", caller)
             await self._admission.mutate(attributes)

@@ -119,3 +119,9 @@ async def test_versions_of_one_kind_share_their_managers(core, samples):
         ("one", "example.com/v1", {"f:spec": {".": {}, "f:y": {}}}),
         ("two", "example.com/v2", {"f:spec": {"f:x": {}}}),
     ]
+
+
+async def test_nobody_owns_what_the_server_puts_back(core, samples):
+    made = samples.config_map("a", deletionTimestamp="2001-01-01T00:00:00Z", selfLink="/x", uid="u", generation=3)
+    made = await core.call("POST", samples.config_maps, made)
+    assert [owner[3] for owner in owners(made)] == [{"f:data": {".": {}, "f:key": {}}}]
