@@ -52,6 +52,7 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
         raise strict_error(endpoint, [*decoded.strict_errors, *unknown_texts])
     if options.warn:
         warnings += [*decoded.warnings, *unknown_texts]
+    warnings += metadata.drop_duplicate_owners(obj["metadata"])
     return obj
 
 

@@ -159,6 +159,31 @@ def drop_duplicate_owners(meta: Object) -> list[str]:
     return [DUPLICATE_OWNERS + ", ".join(duplicates)]
 
 
+DUPLICATE_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such "
+    "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+)
+"""What a client is warned of whose owner references stand twice."""
+
+
+def drop_duplicate_owners(meta: Object) -> list[str]:
+    """Drop owner references that stand twice, in place; return warnings."""
+    kept: list[Object] = []
+    duplicates: list[str] = []
+    by_uid: dict[str, list[Object]] = {}
+    for reference in meta.get("ownerReferences", ()):
+        alike = by_uid.setdefault(reference["uid"], [])
+        if reference in alike:
+            duplicates.append(reference["uid"])
+        else:
+            alike.append(reference)
+            kept.append(reference)
+    if not duplicates:
+        return []
+    meta["ownerReferences"] = kept
+    return [DUPLICATE_OWNERS + ", ".join(duplicates)]
+
+
 def decode_error(why: str, *, version: str, kind: str) -> StatusError:
     """400: a body that cannot be decoded as its kind."""
     return bad_request(f"{kind} in version {go_quote(version)} cannot be handled as a {kind}: {why}")

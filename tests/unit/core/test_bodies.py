@@ -83,3 +83,14 @@ async def test_a_large_body_is_decoded_on_the_runner(core, things, monkeypatch, 
 async def test_a_path_with_a_malformed_escape(core, things, path):
     answer = await core.call("GET", path)
     assert (answer.status, answer.body) == (400, b"400 Bad Request")
+
+
+async def test_owner_references_that_stand_twice_are_dropped(core, things, samples):
+    owner = {"apiVersion": "v1", "kind": "A", "name": "n", "uid": "u", "controller": True}
+    others = [{**owner, "controller": False}, {**owner, "uid": "w", "controller": False}]
+    body = samples.thing()
+    body["metadata"]["ownerReferences"] = [owner, others[0], owner, others[1], owner]
+    answer = await core.call("POST", things, body)
+    assert answer.status == 201
+    assert answer.json["metadata"]["ownerReferences"] == [owner, *others]
+    assert dict(answer.headers)["warning"].endswith('duplicate UID(s) observed: u, u"')
