@@ -19,8 +19,16 @@ REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "F
 _LINE_BREAK = re.compile(r"[\n\r]")
 
 
-def check_rule_fields(schema: Schema, path: str, out: list[FieldError]) -> None:
-    """Check the rules of one schema. `path` is the schema's."""
+def check_rule_fields(schema: Schema, path: str, out: list[FieldError], *, structural: bool) -> None:
+    """Check the rules of one schema.
+
+    Args:
+        schema: that has rules.
+        path: of the schema.
+        out: takes the faults.
+        structural: whether the schema and all below it can be read as structural: only then paths lead anywhere.
+
+    """
     for index, rule in enumerate(schema[VALIDATIONS]):
         at = f"{path}.{VALIDATIONS}[{index}]"
         _check_texts(rule.get("rule", ""), rule.get("message") or "", at, out)
@@ -30,7 +38,7 @@ def check_rule_fields(schema: Schema, path: str, out: list[FieldError]) -> None:
         if reason is not None and reason not in REASONS:
             out.append(not_supported(f"{at}.reason", reason, REASONS))
         if rule.get("fieldPath"):
-            _check_field_path(rule["fieldPath"], schema, f"{at}.fieldPath", out)
+            _check_field_path(rule["fieldPath"], schema if structural else None, f"{at}.fieldPath", out)
 
 
 def _check_texts(rule: str, message: str, path: str, out: list[FieldError]) -> None:
@@ -44,11 +52,13 @@ def _check_texts(rule: str, message: str, path: str, out: list[FieldError]) -> N
         out.append(required(f"{path}.message", "message must be specified if rule contains line breaks"))
 
 
-def _check_field_path(field_path: str, schema: Schema, path: str, out: list[FieldError]) -> None:
+def _check_field_path(field_path: str, schema: Schema | None, path: str, out: list[FieldError]) -> None:
     if not field_path.strip():
         out.append(invalid(path, field_path, "must be non-empty if specified"))
     if _LINE_BREAK.search(field_path):
         out.append(invalid(path, field_path, "must not contain line breaks"))
+    if schema is None:
+        return
     try:
         resolve(field_path, schema)
     except BadPath:

@@ -34,5 +34,5 @@ def validate_schema(schema: Schema, path: str, *, status: bool) -> list[FieldErr
     if not structure and not found.unsupported:
         out += check_rules(schema, path, found=found.schemas)
     if found.unsupported and not out:
-        out.append(invalid(path, "", found.unsupported))
+        out.append(invalid(path, "", found.unsupported[0]))
     return out

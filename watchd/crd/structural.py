@@ -96,8 +96,8 @@ class Found:
     """Faults of the structure."""
     schemas: list[FieldError] = attrs.field(factory=list)
     """Faults of single schemas."""
-    unsupported: str = ""
-    """Why this is no structural schema at all; the first reason."""
+    unsupported: list[str] = attrs.field(factory=list)
+    """Why this is no structural schema at all; the first reason is told."""
     defaulted: set[int] = attrs.field(factory=set)
     """The ids of the schemas that have a default, or one below."""
 
@@ -149,6 +149,7 @@ class _Walker:
 
     def _visit(self, schema: Schema, path: str, level: int, scope: Scope, *, typed: bool) -> None:
         found = self.found
+        unsupported = len(found.unsupported)
         if schema.keys().isdisjoint(_CHECKED):
             kind = schema.get("type")
             items = schema.get("items")
@@ -169,20 +170,18 @@ class _Walker:
         self._combinations(schema, path, level, scope, typed=typed or level != _NESTED)
         check_extensions(schema, path, found.schemas)
         if schema.get(VALIDATIONS):
-            check_rule_fields(schema, path, found.schemas)
+            structural = len(found.unsupported) == unsupported
+            check_rule_fields(schema, path, found.schemas, structural=structural)
 
     def _supported(self, schema: Schema) -> None:
         found = self.found
-        if found.unsupported:
-            return
         for name in UNSUPPORTED:
             if name in schema and (schema[name] or name == "additionalItems"):
-                found.unsupported = f"OpenAPIV3Schema '{name.removeprefix('$') if name == '$schema' else name}' is not supported"
-                return
+                found.unsupported.append(f"OpenAPIV3Schema '{'schema' if name == '$schema' else name}' is not supported")
         if schema.get(PRESERVE) is False:
-            found.unsupported = f"internal error: '{PRESERVE}' must be true or undefined"
-        elif isinstance(schema.get("items"), list):
-            found.unsupported = "OpenAPIV3Schema 'items' must be a schema, but is an array"
+            found.unsupported.append(f"internal error: '{PRESERVE}' must be true or undefined")
+        if isinstance(schema.get("items"), list):
+            found.unsupported.append("OpenAPIV3Schema 'items' must be a schema, but is an array")
 
     def _below(self, schema: Schema, path: str, level: int, scope: Scope) -> None:
         """Visit the schemas of the parts of a value."""
