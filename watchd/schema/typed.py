@@ -104,7 +104,10 @@ class _Checker:
         if "anyOf" in schema and "type" not in schema:
             options = [self._resolve(value, option) for option in schema["anyOf"]]
             shape = _shape(value)
-            return next((option for option in options if option.get("type") == shape), options[0])
+            found = next((option for option in options if option.get("type") == shape), None)
+            if found is None and options[0].get("type") == "boolean":
+                raise TypeMismatch("boolean or JSON schema expected")
+            return found or options[0]
         ref = schema.get("$ref")
         return self.defs[ref.rpartition("/")[2]] if ref is not None else schema
 

@@ -10,7 +10,7 @@ import pytest
 from watchd.crd import conditions
 from watchd.crd.definitions import GROUP, KIND, storage_version
 from watchd.registry import metadata
-from watchd.schema.typed import prune_and_check
+from watchd.schema.typed import TypeMismatch, prune_and_check
 from watchd.seams import SystemClock, SystemEntropy
 from watchd.status import invalid
 
@@ -378,3 +378,9 @@ def test_an_old_schema_that_is_no_longer_good_is_borne_until_it_is_changed():
         new["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "new"
 
     assert [field for field, _ in updated(old, change)[1]] == ["spec.validation.openAPIV3Schema.properties[spec].type"]
+
+
+def test_what_is_neither_a_schema_nor_a_boolean_is_told_as_the_reference_does():
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": "x"}}}}
+    with pytest.raises(TypeMismatch, match="^boolean or JSON schema expected$"):
+        good(versions=[version("v1", schema=schema)])
