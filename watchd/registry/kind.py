@@ -147,6 +147,15 @@ class Kind:
         spokes = {version.name: self.spokes.get(version.name, Spoke()) for version in self.versions}
         return Hub(self.group, self.names.kind, self.hub_gvk, spokes)
 
+    def reworded(self, obj: Object, source: str, target: str) -> Object:
+        """Convert from one version to another and leave it at that: what the other's schema does not know stays.
+
+        For the owners of fields, which the reference looks for so. The result shares nothing with the object.
+        Raises ConversionError.
+        """
+        hub: Object = orjson.loads(orjson.dumps(self._hub.to_hub(obj, source)))
+        return hub if self.is_hub(target) else self._hub.from_hub(hub, target)
+
     def to_hub(self, obj: Object, version: str) -> Object:
         """Convert from a version to the stored form, as the hub's schema has it.
 
@@ -169,6 +178,10 @@ class Kind:
         if not self._alike(version):
             self.strategy.settle(out, defaults=False)
         return out
+
+    def differs_in_name(self, version: str) -> bool:
+        """Tell whether a version is no hub, but what is stored needs another apiVersion only to be an object of it."""
+        return self.custom and not self.is_hub(version) and version not in self.spokes and self._alike(version)
 
     def _alike(self, version: str) -> bool:
         """Tell whether a version's schema treats objects as the hub's does."""

@@ -125,3 +125,21 @@ async def test_nobody_owns_what_the_server_puts_back(core, samples):
     made = samples.config_map("a", deletionTimestamp="2001-01-01T00:00:00Z", selfLink="/x", uid="u", generation=3)
     made = await core.call("POST", samples.config_maps, made)
     assert [owner[3] for owner in owners(made)] == [{"f:data": {".": {}, "f:key": {}}}]
+
+
+async def test_owners_that_another_version_hides_stay_as_they_are(core, samples):
+    def schema(*fields):
+        spec = {"type": "object", "properties": dict.fromkeys(fields, {"type": "string"})}
+        return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+
+    versions = [samples.version("v1", schema=schema("a", "b")), samples.version("v2", storage=False, schema=schema("a"))]
+    await core.nursery.start(core.definitions.run)
+    await core.define(samples.definition(versions=versions))
+    v2 = samples.things.replace("/v1/", "/v2/")
+    made = await core.call("POST", v2, samples.thing(api_version="example.com/v2", spec={"a": "x"}))
+    changed = await core.patch(f"{samples.things}/a", {"spec": {"b": "y"}}, "fieldManager=me")
+    assert entries(changed) == entries(made)
+    applied = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"b": "z"}}
+    headers = {"content-type": "application/apply-patch+yaml"}
+    refused = await core.call("PATCH", f"{samples.things}/a", applied, "fieldManager=me", headers=headers)
+    assert (refused.status, refused.json["message"]) == (500, "failed to convert new object: .spec.b: field not declared in schema")

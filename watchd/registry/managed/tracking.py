@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from conversion.errors import ConversionError
 from watchd.registry.managed.entries import Entry, keep_times
-from watchd.registry.managed.errors import UnknownVersion
+from watchd.registry.managed.errors import TypeProblem, UnknownVersion
 from watchd.registry.managed.fieldset import FieldSet, paths
 from watchd.registry.managed.manager import FieldManager
 from watchd.registry.managed.typed import Object, Typing, typing_of_schema, typing_of_whole
 from watchd.registry.managed.updater import ResetFields
-from watchd.schema.jsonvalue import copy_json
 
 if TYPE_CHECKING:
     from watchd.registry.kind import Kind, Version
@@ -42,9 +42,10 @@ def field_manager(kind: Kind) -> FieldManager:
 
     def convert(obj: Object, api_version: str) -> Object:
         source, target = version_of(obj["apiVersion"]), version_of(api_version)
-        hub = kind.to_hub(obj, source.name)
-        # What a conversion takes over must not be a part of the object that is being written.
-        return hub if kind.is_hub(target.name) else kind.from_hub(copy_json(hub), target.name)
+        try:
+            return kind.reworded(obj, source.name, target.name)
+        except ConversionError as e:
+            raise TypeProblem(f"failed to convert new object: {e}") from e
 
     return FieldManager(kind.names.kind, typing_of, convert)
 

@@ -8,7 +8,7 @@ import attrs
 
 from watchd.registry.managed.compare import Comparison, compare, field_set, same
 from watchd.registry.managed.entries import Identity, Managers, Owned, owned_by
-from watchd.registry.managed.errors import ApplyConflict, Conflict, UnknownVersion
+from watchd.registry.managed.errors import ApplyConflict, Conflict, TypeProblem, UnknownVersion
 from watchd.registry.managed.fieldset import FieldSet
 from watchd.registry.managed.merge import merge, reconciled, remove, with_named_fields
 from watchd.registry.managed.typed import Node, Object, Typing, validate
@@ -126,7 +126,10 @@ class Updater:
             return obj
         converted = self.convert(obj, version)
         # As in the reference, items with the same key are tolerated only at the version of the request.
-        validate(self._root(version), converted)
+        try:
+            validate(self._root(version), converted)
+        except TypeProblem as e:
+            raise TypeProblem(f"failed to convert new object: {e}") from e
         return converted
 
     def _pruned(self, merged: Object, version: str, managers: Managers, last: Owned) -> Object:
