@@ -18,6 +18,10 @@ class Node:
     type: Type = DYN
     """Known after checking."""
 
+    def below(self) -> list[Node]:
+        """Return the expressions directly below."""
+        return []
+
 
 @attrs.define(eq=False)
 class Literal(Node):
@@ -41,6 +45,10 @@ class Select(Node):
     field: str
     test: bool = False
 
+    def below(self) -> list[Node]:
+        """Return the operand."""
+        return [self.operand]
+
 
 @attrs.define(eq=False)
 class Call(Node):
@@ -51,6 +59,10 @@ class Call(Node):
     args: list[Node]
     overloads: tuple[str, ...] = ()
     """What the function may be, as far as types tell; known after checking."""
+
+    def below(self) -> list[Node]:
+        """Return the operands."""
+        return self.operands
 
     @property
     def operands(self) -> list[Node]:
@@ -65,6 +77,10 @@ class ListLiteral(Node):
     elements: list[Node]
     optional: frozenset[int] = frozenset()
     """Indices of the elements that are left out where they have no value."""
+
+    def below(self) -> list[Node]:
+        """Return the elements."""
+        return self.elements
 
 
 @attrs.frozen(eq=False)
@@ -82,6 +98,10 @@ class MapLiteral(Node):
     """`{a: b, ?c: d}`."""
 
     entries: list[Entry]
+
+    def below(self) -> list[Node]:
+        """Return keys and values."""
+        return [part for entry in self.entries for part in (entry.key, entry.value)]
 
 
 @attrs.define(eq=False)
@@ -107,3 +127,7 @@ class Comprehension(Node):
     result: Node
     macro: str = ""
     """The quantifier that it stands for, if it stands for one: `all` or `exists`."""
+
+    def below(self) -> list[Node]:
+        """Return all parts."""
+        return [self.range, self.initial, self.condition, self.step, self.result]

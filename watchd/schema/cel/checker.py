@@ -20,7 +20,7 @@ from watchd.schema.cel.ast import (
     Select,
 )
 from watchd.schema.cel.declarations import FUNCTIONS, Overload
-from watchd.schema.cel.errors import Issue, compile_error
+from watchd.schema.cel.errors import Issue, compile_error, too_deep
 from watchd.schema.cel.parser import parse
 from watchd.schema.cel.types import (
     BOOL,
@@ -116,12 +116,15 @@ def check(source: str, environment: Environment) -> Checked:
         CompileError: it is none, or its types do not fit.
 
     """
-    tree = parse(source)
     checker = _Checker(environment)
-    checker.run(tree)
+    try:
+        tree = parse(source)
+        checker.run(tree)
+        issues = [] if checker.issues else literals_check.issues(checker.nodes)
+    except RecursionError:
+        raise too_deep() from None
     if checker.issues:
         raise compile_error(source, checker.issues)
-    issues = literals_check.issues(checker.nodes)
     if issues:
         raise compile_error(source, issues)
     return Checked(source, tree, frozenset(checker.references))

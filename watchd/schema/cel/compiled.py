@@ -18,7 +18,7 @@ import orjson
 from watchd.schema.cel import fieldpaths
 from watchd.schema.cel.checker import Environment, check
 from watchd.schema.cel.declared import MAX_REQUEST, Declared, Structures, declare
-from watchd.schema.cel.errors import CompileError
+from watchd.schema.cel.errors import CompileError, too_deep
 from watchd.schema.cel.estimate import estimate
 from watchd.schema.cel.program import Program
 from watchd.schema.cel.types import BOOL, STRING, Type, optional_of
@@ -95,7 +95,10 @@ class Scope:
         key = (self._digest, rule)
         found = _cache.get(key)
         if found is None:
-            found = self._compile(rule)
+            try:
+                found = self._compile(rule)
+            except RecursionError:
+                found = CompiledRule(rule, error=f"compilation failed: {too_deep()}")
             _cache.put(key, found)
         return found
 

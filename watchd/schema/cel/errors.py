@@ -34,7 +34,7 @@ class Issue:
     """One complaint about a place in the source."""
 
     position: int
-    """Code points from the start of the source."""
+    """Code points from the start of the source; less than none for the whole of it."""
     message: str
 
 
@@ -45,6 +45,8 @@ def location(source: str, position: int) -> tuple[int, int]:
 
 
 def _display(source: str, issue: Issue) -> str:
+    if issue.position < 0:
+        return f"ERROR: <input>:-1:0: {issue.message}"
     line, column = location(source, issue.position)
     text = f"ERROR: <input>:{line}:{column + 1}: {issue.message}"
     snippet = source.split("\n")[line - 1].replace("\t", " ")
@@ -54,6 +56,11 @@ def _display(source: str, issue: Issue) -> str:
     marks = "".join("." if ord(char) < 0x80 else "．" for char in before)  # noqa: RUF001 - a wide dot marks a wide character
     wide = column < len(snippet) and ord(snippet[column]) >= 0x80
     return f"{text}\n | {snippet}\n | {marks}{'＾' if wide else '^'}"  # noqa: RUF001 - the same for the pointer
+
+
+def too_deep() -> CompileError:
+    """An expression that is nested too deeply."""
+    return compile_error("", [Issue(-1, "max recursion depth exceeded")])
 
 
 def compile_error(source: str, issues: Iterable[Issue]) -> CompileError:

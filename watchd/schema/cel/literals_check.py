@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from watchd.schema.cel import formatting
-from watchd.schema.cel.ast import Call, Comprehension, ListLiteral, Literal, MapLiteral, Node, Select
+from watchd.schema.cel.ast import Call, ListLiteral, Literal, MapLiteral, Node
 from watchd.schema.cel.errors import EvaluationError, Issue
 from watchd.schema.cel.regex import BadPattern, compiled
 from watchd.schema.cel.times import parse_duration, parse_timestamp
@@ -53,22 +53,8 @@ def issues(nodes: Iterable[Node]) -> list[Issue]:
 
 def _within(node: Node) -> Iterator[Node]:
     yield node
-    match node:
-        case Select():
-            yield from _within(node.operand)
-        case Call():
-            for operand in node.operands:
-                yield from _within(operand)
-        case ListLiteral():
-            for element in node.elements:
-                yield from _within(element)
-        case MapLiteral():
-            for entry in node.entries:
-                yield from _within(entry.key)
-                yield from _within(entry.value)
-        case Comprehension():
-            for part in (node.range, node.initial, node.condition, node.step, node.result):
-                yield from _within(part)
+    for below in node.below():
+        yield from _within(below)
 
 
 def _is_pattern(text: str) -> bool:

@@ -7,13 +7,19 @@ from typing import Any, NoReturn
 
 from watchd.schema.cel import macros
 from watchd.schema.cel.ast import Call, Entry, Ident, ListLiteral, Literal, MapLiteral, Message, Node, Select
-from watchd.schema.cel.errors import Issue, compile_error
+from watchd.schema.cel.errors import Issue, compile_error, too_deep
 from watchd.schema.cel.lexer import Token, tokens
 from watchd.schema.cel.literals import BadLiteral, bytes_value, string_value
 from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Uint
 
 MAX_DEPTH = 250
 """Nested expressions; the reference's limit, which also keeps Python's stack."""
+
+MAX_TREE = 252
+"""Levels of the tree of an expression."""
+
+MAX_SIZE = 100_000
+"""Code points of an expression."""
 
 RESERVED = frozenset(
     "as break const continue else false for function if import in let loop package namespace null return true var void while".split()  # noqa: SIM905 - a list of words
@@ -49,10 +55,28 @@ def parse(source: str) -> Node:
     """Parse an expression.
 
     Raises:
-        CompileError: it is none.
+        CompileError: it is none, or is too large or nested too deeply.
 
     """
-    return _Parser(source).parse()
+    if len(source) > MAX_SIZE:
+        text = f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_SIZE}"
+        raise compile_error(source, [Issue(-1, text)])
+    tree = _Parser(source).parse()
+    # Each level takes a character at least.
+    if len(source) > MAX_TREE and _is_deep(tree):
+        raise too_deep()
+    return tree
+
+
+def _is_deep(tree: Node) -> bool:
+    """Tell whether a chain of operators or calls is longer than those who walk over trees may bear."""
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_TREE:
+            return True
+        waiting += [(below, depth + 1) for below in node.below()]
+    return False
 
 
 def _expected(kinds: frozenset[str]) -> str:
@@ -122,7 +146,7 @@ class _Parser:
     def _expression(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._complain(0, f"expression recursion limit exceeded: {MAX_DEPTH}")
+            self._issues = [Issue(-1, f"expression recursion limit exceeded: {MAX_DEPTH}")]
             raise _Stop
         condition = self._logic("||", "_||_", self._conjunction)
         mark = self._take("?")

@@ -57,6 +57,8 @@ class Program:
             found = self._run(frame)
         except EvaluationError as error:
             return Outcome(None, frame[0], CostExceeded() if frame[0] > LIMIT else error)
+        except RecursionError:
+            return Outcome(None, frame[0], EvaluationError("max recursion depth exceeded"))
         except CostExceeded as error:
             return Outcome(None, max(frame[0], LIMIT + 1), error)
         if frame[0] > LIMIT:
@@ -66,20 +68,7 @@ class Program:
 
 def _depth(node: Node) -> int:
     """Return how many variables of folds are alive at once at most."""
-    match node:
-        case Comprehension():
-            parts = (node.initial, node.range, node.condition, node.step, node.result)
-            return 3 + max(map(_depth, parts))
-        case Select():
-            return _depth(node.operand)
-        case Call():
-            return max(map(_depth, node.operands), default=0)
-        case ListLiteral():
-            return max(map(_depth, node.elements), default=0)
-        case MapLiteral():
-            return max((max(_depth(entry.key), _depth(entry.value)) for entry in node.entries), default=0)
-        case _:
-            return 0
+    return max(map(_depth, node.below()), default=0) + (3 if isinstance(node, Comprehension) else 0)
 
 
 class _Compiler:

@@ -65,10 +65,10 @@ def present(value: Any) -> bool:
 
 
 def _find(value: Any, key: Any) -> Any:
-    if isinstance(value, Struct):
-        return value.find(key) if type(key) is str else MISSING
-    if isinstance(value, DataMap) and type(key) is not str:
+    if isinstance(value, Struct | DataMap) and type(key) is not str:
         raise no_overload()
+    if isinstance(value, Struct):
+        return value.find(key)
     if isinstance(value, dict):
         if type(key) is float and key.is_integer():
             return value.get(int(key), MISSING)

@@ -113,3 +113,27 @@ def test_a_schema_that_does_not_change_may_have_costly_rules():
     assert any("estimated rule cost exceeds" in error.detail for error in check_rules(schema, PATH))
     unchanged = check_rules(schema, PATH, suppress_cost=True)
     assert not any("estimated rule cost exceeds" in error.detail for error in unchanged)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("(" * 400 + "true" + ")" * 400, "max recursion depth exceeded"),
+        ("true ? true : " * 300 + "true", "expression recursion limit exceeded: 250"),
+        (" && ".join(["1 == 1"] * 4000), ""),
+        ("+".join(["1"] * 2000) + " == 2000", "max recursion depth exceeded"),
+        ("'a'" + ".trim()" * 3000 + " == 'a'", "max recursion depth exceeded"),
+        ("dyn(self)" + "[0]" * 250 + " == 1", "max recursion depth exceeded"),
+        ("'" + "a" * 100_000 + "' == ''", "expression code point size exceeds limit: size: 100008, limit 100000"),
+    ],
+)
+def test_deep_and_long_expressions_are_refused(text, problem):
+    errors = check_rules({"type": "object", "x-kubernetes-validations": [{"rule": text, "message": "m"}]}, PATH)
+    wanted = [f"compilation failed: ERROR: <input>:-1:0: {problem}"] if problem else []
+    assert [error.detail for error in errors] == wanted
+
+
+def test_an_index_that_no_object_can_have():
+    rules = compile_rules(structure({"a": {"type": "integer"}}, {"rule": "dyn(self)[0] == 1"}))
+    (error,) = rules.validate({"a": 1})
+    assert error.detail.startswith("'no such overload': call arguments did not match")
