@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from conversion.gvk import GroupVersionKind
 from storage.types import Stored
 from watchd.registry.kind import Kind
 
@@ -56,7 +57,11 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
 def head_of(kind: Kind) -> bytes:
     """Return the bytes with which every stored body of a kind begins, behind the opening brace."""
-    gvk = kind.hub_gvk
+    return head_as(kind.hub_gvk)
+
+
+def head_as(gvk: GroupVersionKind) -> bytes:
+    """Return the bytes with which the body of an object of a version begins, behind the opening brace."""
     return b'"apiVersion":%b,"kind":%b,' % (orjson.dumps(str(gvk.group_version)), orjson.dumps(gvk.kind))
 
 

@@ -15,7 +15,7 @@ from conversion.codec import JSON, Codec
 from conversion.gvk import GroupVersion
 from storage.types import Key, Record, Stored, path_of
 from watchd.registry.kind import Kind
-from watchd.registry.value import Header, field_values, header_of
+from watchd.registry.value import Header, field_values, head_as, header_of
 
 Object = dict[str, Any]
 
@@ -73,7 +73,7 @@ def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
 class View:
     """One way of seeing a kind. Immutable; watchers that see a kind alike share one (see FrameCache)."""
 
-    __slots__ = ("__weakref__", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
+    __slots__ = ("__weakref__", "_head", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
 
     def __init__(
         self,
@@ -93,6 +93,9 @@ class View:
         self.form = form
         self.verbatim = codec.media_type == JSON and projection is None and kind.is_hub(version)
         """Whether stored bytes can be sent as they are, as long as their epoch is current."""
+        plain = codec.media_type == JSON and projection is None and kind.differs_in_name(version)
+        self._head = head_as(kind.gvk(version)) if plain else b""
+        """What stored bytes begin with where they can be sent with another apiVersion."""
 
     def wants(self, stored: Stored | Record) -> bool:
         """Tell whether the selector takes an object."""
@@ -126,8 +129,10 @@ class View:
 
     def body(self, stored: Stored | Record) -> bytes:
         """Return the encoded object."""
-        if self.verbatim and header_of(stored.header).epoch == self.kind.epoch:
-            return stored.body
+        if self.verbatim or self._head:
+            header = header_of(stored.header)
+            if header.epoch == self.kind.epoch:
+                return stored.body if self.verbatim else b"{" + self._head + stored.body[1 + header.prefix :]
         return self.codec.encode(self.object(stored))
 
     def list_object(self, stored: Stored) -> Object:
@@ -143,4 +148,6 @@ class View:
             header = header_of(stored.header)
             if header.epoch == self.kind.epoch:
                 return stored.body if self.kind.custom else b"{" + stored.body[1 + header.prefix :]
+        elif self._head:
+            return self.body(stored)
         return self.codec.item(self.object(stored), named=self.kind.custom or self.projection is not None)

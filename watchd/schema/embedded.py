@@ -63,7 +63,9 @@ def _repair_resource(value: dict[str, Any], rules: MetadataRules) -> None:
     for field in ("apiVersion", "kind"):
         if field in value and not isinstance(value[field], str):
             del value[field]
-    meta = value.get("metadata")
+    if "metadata" not in value:
+        return
+    meta = value["metadata"] = {} if value["metadata"] is None else value["metadata"]
     if meta.__class__ is not dict:
         # One that is no object cannot be mended, and is left for the client to see.
         return

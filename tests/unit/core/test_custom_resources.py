@@ -186,3 +186,19 @@ async def test_finalizers_without_a_domain_are_warned_of(core, samples, things):
             "finalizer writers"
         ),
     ]
+
+
+async def test_a_version_with_the_same_schema_is_the_same_bytes_under_another_name(core, samples):
+    await core.nursery.start(core.definitions.run)
+    looser = {**TARGET, "required": []}
+    versions = [version(samples), version(samples, "v2", looser, storage=False)]
+    await core.define(samples.definition(versions=versions))
+    await core.call("POST", samples.things, samples.thing(spec={"name": "a"}))
+    other = samples.things.replace("/v1/", "/v2/")
+    stored = (await core.call("GET", f"{samples.things}/a")).body
+    renamed = stored.replace(b"example.com/v1", b"example.com/v2", 1)
+    assert (await core.call("GET", f"{other}/a")).body == renamed
+    assert renamed.strip() in (await core.call("GET", other)).body
+    watch = await core.watch(other, "resourceVersion=0")
+    await core.settle()
+    assert watch.events[0]["object"]["apiVersion"] == "example.com/v2"
