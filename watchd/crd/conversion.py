@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from conversion.hub import Spoke
-from watchd.status import internal
+from watchd.status import Cause, Reason, StatusError, internal
 
 Object = dict[str, Any]
 
@@ -21,18 +21,18 @@ def spokes(spec: Mapping[str, Any], hub: str) -> dict[str, Spoke]:
     if (spec.get("conversion") or {}).get("strategy") != "Webhook":
         return {}
     group, kind = spec["group"], spec["names"]["kind"]
-    to_hub = _refuse(f"{group}/{hub}, Kind={kind}")
-    return {
-        version["name"]: Spoke(to_hub, _refuse(f"{group}/{version['name']}, Kind={kind}"))
-        for version in spec["versions"]
-        if version["name"] != hub
-    }
 
+    def why(version: str) -> str:
+        return f"conversion webhook for {group}/{version}, Kind={kind} failed: {NOT_CALLED}"
 
-def _refuse(target: str) -> Callable[[Object], NoReturn]:
-    def convert(obj: Object) -> NoReturn:
-        """Raise StatusError 500, as when the webhook cannot be reached."""
+    def refuse_reading(obj: Object) -> NoReturn:
+        """Raise StatusError 500, as the reference when its webhook cannot be reached."""
         del obj
-        raise internal(f"conversion webhook for {target} failed: {NOT_CALLED}")
+        text = why(hub)
+        raise StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {text}", causes=[Cause("", text)])
 
-    return convert
+    def refuse_writing(obj: Object) -> NoReturn:
+        """Raise StatusError 500, the same for what comes in."""
+        raise internal(why(obj["apiVersion"].rpartition("/")[2]))
+
+    return {version["name"]: Spoke(refuse_writing, refuse_reading) for version in spec["versions"] if version["name"] != hub}

@@ -348,15 +348,16 @@ async def test_what_a_webhook_would_convert_is_not_shown_unconverted(cluster, sa
     assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
     assert (await cluster.call("GET", f"{samples.things}/a")).status == 200
     v2 = samples.things.replace("v1", "v2")
-    why = "conversion webhook for example.com/v2, Kind=Thing failed: this server does not call conversion webhooks"
+    why = "conversion webhook for example.com/v1, Kind=Thing failed: this server does not call conversion webhooks"
     for path in (f"{v2}/a", v2):
         refused = await cluster.call("GET", path)
-        assert (refused.status, refused.json["message"]) == (500, why)
+        assert (refused.status, refused.json["message"]) == (500, f"Internal error occurred: {why}")
+        assert refused.json["details"] == {"causes": [{"message": why}]}
     written = await cluster.call("POST", v2, samples.thing("b", api_version="example.com/v2"))
-    assert (written.status, written.json["message"]) == (500, why.replace("v2", "v1"))
+    assert (written.status, written.json["message"]) == (500, why.replace("v1", "v2"))
     watch = await cluster.watch(v2)
     await watch.end()
-    assert [(event["type"], event["object"]["message"]) for event in watch.events] == [("ERROR", why)]
+    assert [(event["type"], event["object"]["message"]) for event in watch.events] == [("ERROR", f"Internal error occurred: {why}")]
 
 
 async def test_preconditions_of_a_delete_are_told_as_the_reference_tells_them(cluster, samples):

@@ -382,5 +382,5 @@ def test_an_old_schema_that_is_no_longer_good_is_borne_until_it_is_changed():
 
 def test_what_is_neither_a_schema_nor_a_boolean_is_told_as_the_reference_does():
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": "x"}}}}
-    with pytest.raises(TypeMismatch, match="^boolean or JSON schema expected$"):
+    with pytest.raises(TypeMismatch, match=r"^boolean or JSON schema expected$"):
         good(versions=[version("v1", schema=schema)])
