@@ -40,18 +40,49 @@ def changed(changes):
     return schema
 
 
-@pytest.mark.parametrize("case", RECORDED["cases"], ids=[str(case["changes"])[:60] for case in RECORDED["cases"]])
-def test_judged_as_the_reference_does(case):
+def big(copies=120):
+    """A definition of about half a megabyte, whose parts are all of the recorded schema."""
+    spec = RECORDED["schema"]["properties"]["spec"]
+    parts = {f"part{index}": {**copy.deepcopy(spec), "description": "What a part is for. " * 60} for index in range(copies)}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": parts}}}
+    for part in parts.values():
+        # A rule of each would be too much for one schema.
+        del part["x-kubernetes-validations"]
+    return defined({"schema": {"openAPIV3Schema": schema}})
+
+
+def defined(version):
     group = "crdown.example.com"
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": changed(case["changes"])}}
-    if case["status"]:
-        version["subresources"] = {"status": {}}
-    definition = {
+    return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"things.{group}"},
-        "spec": {"group": group, "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"}, "versions": [version]},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": True, "storage": True, **version}],
+        },
     }
+
+
+def test_one_fault_of_a_big_definition_is_found_alone():
+    definition = big()
+    assert len(json.dumps(definition)) > 400_000
+    assert errors(create(definition)) == []
+    parts = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    del parts["part77"]["properties"]["ports"]["items"]["properties"]["proto"]["default"]
+    [error] = errors(create(definition))
+    where = "spec.validation.openAPIV3Schema.properties[spec].properties[part77].properties[ports]"
+    assert error.field == f"{where}.items.properties[proto].default"
+
+
+@pytest.mark.parametrize("case", RECORDED["cases"], ids=[str(case["changes"])[:60] for case in RECORDED["cases"]])
+def test_judged_as_the_reference_does(case):
+    version = {"schema": {"openAPIV3Schema": changed(case["changes"])}}
+    if case["status"]:
+        version["subresources"] = {"status": {}}
+    definition = defined(version)
     causes = [error.cause() for error in errors(create(definition))]
     # The reference walks over maps in no order.
     assert sorted([str(cause.reason), cause.field, cause.message] for cause in causes) == case["causes"]
