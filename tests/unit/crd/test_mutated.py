@@ -40,7 +40,7 @@ def changed(changes):
     return schema
 
 
-def big(copies=120):
+def big(copies=200):
     """A definition of about half a megabyte, whose parts are all of the recorded schema."""
     spec = RECORDED["schema"]["properties"]["spec"]
     parts = {f"part{index}": {**copy.deepcopy(spec), "description": "What a part is for. " * 60} for index in range(copies)}
