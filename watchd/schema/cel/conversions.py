@@ -26,6 +26,7 @@ from watchd.schema.cel.values import (
     Uint,
     no_overload,
     type_name,
+    whole,
 )
 from watchd.status import go_number
 
@@ -97,7 +98,8 @@ def to_int(value: Any) -> int:  # noqa: C901 - a table of cases
         raise no_overload()
     if _DECIMAL.fullmatch(value) is None:
         raise _unreadable("int")
-    found = int(value)
+    found = whole(value.lstrip("+-"))
+    found = -found if value[0] == "-" else found
     if not MIN_INT <= found <= MAX_INT:
         raise _unreadable("int")
     return found
@@ -116,9 +118,9 @@ def to_uint(value: Any) -> Uint:
         raise no_overload()
     if _DIGITS.fullmatch(value) is None:
         raise _unreadable("uint")
-    if int(value) > MAX_UINT:
+    if whole(value) > MAX_UINT:
         raise _unreadable("uint")
-    return Uint(value)
+    return Uint(whole(value))
 
 
 def to_string(value: Any) -> str:  # noqa: PLR0911 - a table of cases

@@ -12,11 +12,24 @@ import attrs
 from watchd.schema.cel.conversions import to_string
 from watchd.schema.cel.errors import EvaluationError
 from watchd.schema.cel.times import duration_text, timestamp_text
-from watchd.schema.cel.values import Duration, Struct, Timestamp, TypeValue, Uint, no_overload, type_name
+from watchd.schema.cel.values import (
+    MAX_INT,
+    Duration,
+    Struct,
+    Timestamp,
+    TypeValue,
+    Uint,
+    no_overload,
+    type_name,
+    whole,
+)
 from watchd.status import go_quote
 
 DEFAULT_PRECISION = 6
 """Digits after the point where a clause names none."""
+
+MAX_PRECISION = 1000
+"""Digits after the point that are written at most: a double has no more to tell."""
 
 _STRING_TEXT = (
     "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and "
@@ -106,7 +119,10 @@ def _clause(text: str, place: int) -> tuple[Clause, int]:
         if not digits:
             why = 'error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax'
             raise EvaluationError(f"{where}error while parsing precision: {why}")
-        precision = int(digits)
+        precision = whole(digits)
+        if precision > MAX_INT:
+            why = f'error while converting precision to integer: strconv.Atoi: parsing "{digits}": value out of range'
+            raise EvaluationError(f"{where}error while parsing precision: {why}")
     letter = match[2]
     if letter not in {*KINDS, "X"}:
         raise EvaluationError(f'{where}unrecognized formatting clause "{letter}"')
@@ -150,7 +166,7 @@ def _number(value: float, letter: str, precision: int) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if letter == "f":
-        return f"{value:,.{precision}f}"
+        return f"{value:,.{min(precision, MAX_PRECISION)}f}"
     digits, _, exponent = f"{value:.{DEFAULT_PRECISION}e}".partition("e")
     return f"{digits}\u00d710{''.join(_SUPERSCRIPTS[char] for char in f'{int(exponent):+03d}'.lstrip('+'))}"
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import attrs
 
 from watchd.schema.cel.errors import EvaluationError
-from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Opaque, no_overload
+from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Opaque, no_overload, whole
 
 _QUANTITY = re.compile(
     r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]+))?", re.ASCII
@@ -57,6 +57,11 @@ def _round(number: Fraction) -> Fraction:
     return Fraction(whole if number > 0 else -whole, _NANO)
 
 
+def _signed(digits: str) -> int:
+    number = whole(digits.lstrip("+-"))
+    return -number if digits[0] == "-" else number
+
+
 def _read(text: str) -> Quantity | str:
     if not text:
         return _FORMAT_TEXT
@@ -76,7 +81,7 @@ def _read(text: str) -> Quantity | str:
         else:
             number = min(_round(number), Fraction(_MOST))
     else:
-        power = int(exponent) if exponent is not None else _DECIMAL[suffix or ""]
+        power = _signed(exponent) if exponent is not None else _DECIMAL[suffix or ""]
         if abs(power) > _EXPONENT_MAX:
             return _SUFFIX_TEXT
         number *= Fraction(10) ** power
@@ -217,7 +222,7 @@ def _semver_refusal(text: str) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
             return f'Invalid character(s) found in {name.lower()} number "{part}"'
         if len(part) > 1 and part[0] == "0":
             return f'{name} number must not contain leading zeroes "{part}"'
-        if int(part) > MAX_UINT:
+        if whole(part) > MAX_UINT:
             return f'strconv.ParseUint: parsing "{part}": value out of range'
     rest = parts[2][len(patch) :]
     pre, plus_sign, build = rest.partition("+")
@@ -263,9 +268,12 @@ def semver(text: Any, normalize: Any = False) -> Semver:  # noqa: FBT002 - an ar
     if normalize:
         text = _normal(text)
     match = _SEMVER.fullmatch(text)
-    if match is None or any(int(match[group]) > MAX_UINT for group in (1, 2, 3)):
+    if match is None or any(whole(match[group]) > MAX_UINT for group in (1, 2, 3)):
         raise EvaluationError(_semver_refusal(text))
     pre = match[4].split(".") if match[4] else []
+    large = next((part for part in pre if part.isdigit() and whole(part) > MAX_UINT), None)
+    if large is not None:
+        raise EvaluationError(f'strconv.ParseUint: parsing "{large}": value out of range')
     return Semver(
         int(match[1]), int(match[2]), int(match[3]), tuple(int(part) if part.isdigit() else part for part in pre)
     )

@@ -8,7 +8,7 @@ from watchd.schema.cel import formatting
 from watchd.schema.cel.ast import Call, ListLiteral, Literal, MapLiteral, Node
 from watchd.schema.cel.errors import EvaluationError, Issue
 from watchd.schema.cel.regex import BadPattern, compiled
-from watchd.schema.cel.times import parse_duration, parse_timestamp
+from watchd.schema.cel.times import MAX_SECONDS, MIN_SECONDS, parse_duration, parse_timestamp
 from watchd.schema.cel.types import Kind, Type, unwrap_optional
 
 _PLAIN = frozenset(
@@ -26,7 +26,7 @@ _NAMES = {
 }
 
 
-def issues(nodes: Iterable[Node]) -> list[Issue]:
+def issues(nodes: Iterable[Node]) -> list[Issue]:  # noqa: C901 - a table of cases
     """Return what is wrong with the literals of a checked expression."""
     found: list[Issue] = []
     listed = list(nodes)
@@ -41,6 +41,9 @@ def issues(nodes: Iterable[Node]) -> list[Issue]:
                 parse = parse_duration if node.function == "duration" else parse_timestamp
                 if parse(text) is None:
                     found.append(Issue(literal.position, f"invalid {node.function} argument"))
+            case Call(function="timestamp", args=[Literal(value=int(seconds)) as literal]):
+                if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+                    found.append(Issue(literal.position, "invalid timestamp argument"))
             case Call(function="matches", args=[*_, Literal(value=str(text)) as literal]):
                 if not _is_pattern(text):
                     found.append(Issue(literal.position, "invalid matches argument"))

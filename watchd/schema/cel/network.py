@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import attrs
 
 from watchd.schema.cel.errors import EvaluationError
-from watchd.schema.cel.values import Opaque, no_overload
+from watchd.schema.cel.values import Opaque, no_overload, whole
 from watchd.status import go_quote
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,7 +46,7 @@ def _ipv4_complaint(text: str) -> str:
     if not all(char.isdigit() or char == "." for char in text if char.isascii()) or not text.isascii():
         return "unexpected character"
     for part in parts:
-        if part and int(part) > 255:
+        if part and whole(part) > 255:
             return "IPv4 field has value >255"
         if len(part) > 1 and part[0] == "0":
             return "IPv4 field has octet with leading zero"
@@ -175,7 +175,7 @@ def parse_cidr(text: Any) -> Cidr:
         raise _prefix_error(text, "IPv6 zones cannot be present in a prefix")
     if not (bits.isascii() and bits.isdigit()) or (len(bits) > 1 and bits[0] == "0"):
         raise _prefix_error(text, f"bad bits after slash: {go_quote(bits)}")
-    if int(bits) > address.max_prefixlen:
+    if whole(bits) > address.max_prefixlen:
         raise _prefix_error(text, "prefix length out of range")
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         once = "network address parse error during conversion from string: "

@@ -10,7 +10,7 @@ from watchd.schema.cel.ast import Call, Entry, Ident, ListLiteral, Literal, MapL
 from watchd.schema.cel.errors import Issue, compile_error, too_deep
 from watchd.schema.cel.lexer import Token, tokens
 from watchd.schema.cel.literals import BadLiteral, bytes_value, string_value
-from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Uint
+from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Uint, whole
 
 MAX_DEPTH = 250
 """Nested expressions; the reference's limit, which also keeps Python's stack."""
@@ -389,12 +389,16 @@ def _literal(token: Token, *, negative: bool) -> Any:
             raise BadLiteral("invalid double literal")
         return -value if negative else value
     if token.kind == "uint":
-        number = int(text[:-1], 16 if text.startswith("0x") else 10)
+        number = _unsigned(text[:-1])
         if number > MAX_UINT:
             raise BadLiteral("invalid uint literal")
         return Uint(number)
-    number = int(text, 16 if text.startswith("0x") else 10)
+    number = _unsigned(text)
     number = -number if negative else number
     if not MIN_INT <= number <= MAX_INT:
         raise BadLiteral("invalid int literal")
     return number
+
+
+def _unsigned(text: str) -> int:
+    return whole(text[2:], 16) if text.startswith("0x") else whole(text)

@@ -18,6 +18,8 @@ from watchd.schema.cel.values import (
     type_name,
 )
 
+_BOOLS = frozenset({0, 1})
+
 
 def index(value: Any, key: Any) -> Any:
     """Return what a value holds under a key; of an optional, an optional.
@@ -64,7 +66,7 @@ def present(value: Any) -> bool:
     return value.present
 
 
-def _find(value: Any, key: Any) -> Any:
+def _find(value: Any, key: Any) -> Any:  # noqa: PLR0911 - a table of cases
     if isinstance(value, Struct | DataMap) and type(key) is not str:
         raise no_overload()
     if isinstance(value, Struct):
@@ -72,7 +74,13 @@ def _find(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
         if type(key) is float and key.is_integer():
             return value.get(int(key), MISSING)
-        return value.get(key, MISSING) if not isinstance(key, list | dict) else MISSING
+        if isinstance(key, list | dict):
+            return MISSING
+        if key in _BOOLS:
+            # Python takes a bool for a number.
+            same = (found for one, found in value.items() if one == key and (one.__class__ is bool) is (key.__class__ is bool))
+            return next(same, MISSING)
+        return value.get(key, MISSING)
     if isinstance(value, list):
         place = _place(key)
         return value[place] if 0 <= place < len(value) else MISSING

@@ -143,6 +143,8 @@ def _zone(name: str) -> dt.tzinfo:
         return dt.timezone(dt.timedelta(minutes=-minutes if match[1] == "-" else minutes))
     if name in {"", "UTC"}:
         return dt.UTC
+    if ".." in name or name[0] in "/\\":
+        raise EvaluationError("time: invalid location name")
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -21,6 +21,16 @@ MAX_INT = (1 << 63) - 1
 MAX_UINT = (1 << 64) - 1
 """The largest uint."""
 
+_MOST_DIGITS = 40
+"""Digits of numbers that are still told apart: none that counts has more."""
+
+
+def whole(digits: str, base: int = 10) -> int:
+    """Read an unsigned number; one of more digits than any that counts comes out as a large one."""
+    bare = digits.lstrip("0") or "0"
+    return int(bare, base) if len(bare) <= _MOST_DIGITS else base**_MOST_DIGITS
+
+
 NO_OVERLOAD = "no such overload"
 """What is wrong with operands of types that do not go together."""
 

@@ -1077,6 +1077,18 @@ self.list.join().size() > 3 ? self.list.join().upperAscii() : ''
 """.strip("\n")
 
 
+LARGE = "1" * 5000
+"""More digits than an interpreter may like to read."""
+
+OF_LARGE = [
+    *("LARGE", "-LARGE", "LARGEu", "int('LARGE')", "uint('LARGE')", "double('LARGE')", "quantity('LARGE').isInteger()"),
+    *("quantity('1eLARGE')", "semver('LARGE.1.1')", "isSemver('1.1.1-LARGE')", "ip('1.2.3.LARGE')", "isIP('1.2.3.LARGE')"),
+    *("isCIDR('1.2.3.4/LARGE')", "duration('LARGEh')", "duration('0.LARGEs')", "'%.LARGEf'.format([1.0])"),
+    *("isURL('http://a:LARGE/')", "timestamp(99999999999999)", "timestamp(-99999999999999)"),
+    *("self.time.getHours('../x')", "self.time.getHours('/x')", "{true: 'a'}[dyn(1)]", "dyn({1: 'a'})[true]", "{true: 'a'}[true]"),
+]
+
+
 def expressions() -> list[str]:
     """Return the expressions, in which escapes stand for characters where they are doubled."""
     out, lines = [], EXPRESSIONS.split("\n")
@@ -1085,7 +1097,7 @@ def expressions() -> list[str]:
         if line.startswith('"""'):
             line += "\n" + lines.pop(0)
         out.append(line.replace("\\\\", "\\"))
-    return out
+    return out + [text.replace("LARGE", LARGE) for text in OF_LARGE]
 
 
 def cases() -> dict[str, Any]:
