@@ -183,10 +183,6 @@ class Kind:
         """Tell whether a version is no hub, but what is stored needs another apiVersion only to be an object of it."""
         return self.custom and not self.is_hub(version) and version not in self.spokes and self._alike(version)
 
-    def differs_in_name(self, version: str) -> bool:
-        """Tell whether a version is no hub, but what is stored needs another apiVersion only to be an object of it."""
-        return self.custom and not self.is_hub(version) and version not in self.spokes and self._alike(version)
-
     def _alike(self, version: str) -> bool:
         """Tell whether a version's schema treats objects as the hub's does."""
         return self.strategy.skeleton(version) == self.strategy.skeleton(self.hub)
