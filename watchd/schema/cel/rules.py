@@ -72,7 +72,9 @@ def compile_rules(schema: Mapping[str, Any], *, resource: bool = True) -> Rules 
     """
     if not _has_rules(schema):
         return None
-    return Rules(_build(schema, schema, resource=resource))
+    marked: set[int] = set()
+    _mark(schema, marked)
+    return Rules(_build(schema, schema, marked, resource=resource))
 
 
 class Rules:
@@ -157,42 +159,46 @@ class _Node:
         return not (self.rules or self.items or self.properties or self.additional or self.all_of)
 
 
-def _build(rules: Mapping[str, Any], schema: Mapping[str, Any], *, resource: bool) -> _Node | None:
+def _build(rules: Mapping[str, Any], schema: Mapping[str, Any], marked: set[int], *, resource: bool) -> _Node | None:
     """Return the rules of a schema, or those of one within allOf; None where there are none."""
+    if id(rules) not in marked:
+        return None
     declared = [Rule.read(rule) for rule in rules.get("x-kubernetes-validations") or ()]
     node = _Node(declared, schema, resource=resource)
     items, item_schema = rules.get("items"), schema.get("items")
     if isinstance(items, Mapping) and isinstance(item_schema, Mapping):
-        node.items = _build(items, item_schema, resource=_embedded(item_schema))
+        node.items = _build(items, item_schema, marked, resource=_embedded(item_schema))
     spine = with_metadata(schema)["properties"] if resource else schema.get("properties") or {}
     for name, below in (rules.get("properties") or {}).items():
         below_schema = spine.get(name)
-        if below_schema is None or name not in (schema.get("properties") or {}):
-            continue
-        if not _has_rules(below) and not _has_rules_in_all_of(below):
+        if id(below) not in marked or below_schema is None or name not in (schema.get("properties") or {}):
             continue
         # What cannot be named has no rules, except for a name that only cannot be written.
         if escape(name) is not None and declare(below_schema, resource=_embedded(below_schema)) is None:
             continue
-        found = _build(below, below_schema, resource=_embedded(below_schema))
+        found = _build(below, below_schema, marked, resource=_embedded(below_schema))
         if found is not None:
             node.properties[name] = found
     additional, additional_schema = rules.get("additionalProperties"), schema.get("additionalProperties")
     if isinstance(additional, Mapping) and isinstance(additional_schema, Mapping):
-        node.additional = _build(additional, additional_schema, resource=_embedded(additional_schema))
+        node.additional = _build(additional, additional_schema, marked, resource=_embedded(additional_schema))
     for part in rules.get("allOf") or ():
-        found = _build(part, schema, resource=resource)
+        found = _build(part, schema, marked, resource=resource)
         if found is not None:
             node.all_of.append(found)
     return None if node.is_empty else node
 
 
-def _has_rules_in_all_of(schema: Mapping[str, Any]) -> bool:
-    parts = [*(schema.get("allOf") or ())]
+def _mark(schema: Mapping[str, Any], marked: set[int]) -> bool:
+    """Note the schemas that have rules, or have some below them or within allOf."""
+    found = bool(schema.get("x-kubernetes-validations"))
     below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    return any(_has_rules(part) or _has_rules_in_all_of(part) for part in parts) or any(
-        _has_rules_in_all_of(part) for part in below if isinstance(part, Mapping)
-    )
+    for part in (*below, *(schema.get("allOf") or ())):
+        if isinstance(part, Mapping) and _mark(part, marked):
+            found = True
+    if found:
+        marked.add(id(schema))
+    return found
 
 
 def _embedded(schema: Mapping[str, Any]) -> bool:
