@@ -12,6 +12,7 @@ from typing import Any
 
 from conversion.gvk import GroupVersion
 from watchd.registry import formats
+from watchd.registry.managed.entries import is_plain
 from watchd.registry.strategy import NameFormat, Object
 from watchd.schema.typed import TypeMismatch, prune_and_check
 from watchd.seams import NAME_SUFFIX_LENGTH, Clock, Entropy, rfc3339
@@ -107,6 +108,10 @@ def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> lis
     if meta is None:
         obj["metadata"] = {}
         return []
+    managed = meta.get("managedFields") if isinstance(meta, dict) else None
+    plain = is_plain(managed)
+    if plain:
+        del meta["managedFields"]
     try:
         if custom:
             meta = obj["metadata"] = _in_order(meta)
@@ -116,6 +121,8 @@ def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> lis
     except TypeMismatch as e:
         raise decode_error(str(e), version=version, kind=kind) from e
     drop_empty(meta)
+    if plain:
+        meta["managedFields"] = managed
     return unknown
 
 
@@ -132,31 +139,6 @@ def drop_empty(meta: Object) -> None:
     for reference in meta.get("ownerReferences", ()):
         for field in ("apiVersion", "kind", "name", "uid"):
             reference.setdefault(field, "")
-
-
-DUPLICATE_OWNERS = (
-    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such "
-    "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
-)
-"""What a client is warned of whose owner references stand twice."""
-
-
-def drop_duplicate_owners(meta: Object) -> list[str]:
-    """Drop owner references that stand twice, in place; return warnings."""
-    kept: list[Object] = []
-    duplicates: list[str] = []
-    by_uid: dict[str, list[Object]] = {}
-    for reference in meta.get("ownerReferences", ()):
-        alike = by_uid.setdefault(reference["uid"], [])
-        if reference in alike:
-            duplicates.append(reference["uid"])
-        else:
-            alike.append(reference)
-            kept.append(reference)
-    if not duplicates:
-        return []
-    meta["ownerReferences"] = kept
-    return [DUPLICATE_OWNERS + ", ".join(duplicates)]
 
 
 DUPLICATE_OWNERS = (

@@ -129,7 +129,7 @@ async def test_nobody_owns_what_the_server_puts_back(core, samples):
 
 async def test_owners_that_another_version_hides_stay_as_they_are(core, samples):
     def schema(*fields):
-        spec = {"type": "object", "properties": dict.fromkeys(fields, {"type": "string"})}
+        spec = {"type": "object", "properties": {field: {"type": "string"} for field in fields}}
         return {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
 
     versions = [samples.version("v1", schema=schema("a", "b")), samples.version("v2", storage=False, schema=schema("a"))]

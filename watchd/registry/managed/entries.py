@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import attrs
@@ -234,6 +235,34 @@ def keep_times(new: Sequence[Entry], old: Sequence[Entry]) -> list[Entry]:
 
 def _timeless(entry: Mapping[str, Any]) -> Entry:
     return {name: item for name, item in entry.items() if name != "time"}
+
+
+_FIELDS = frozenset((*_TEXTS, "time", "fieldsV1"))
+
+
+def is_plain(managed: Any) -> bool:
+    """Tell whether managedFields are as this server writes them, so that decoding them by type would change nothing.
+
+    Most requests bring back what they were given: to look into each field that somebody owns would cost more than all else
+    of the metadata.
+    """
+    return isinstance(managed, list) and bool(managed) and all(map(_is_plain, managed))
+
+
+def _is_plain(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not entry.keys() <= _FIELDS or not isinstance(entry.get("fieldsV1"), dict):
+        return False
+    if not all(isinstance(item, str) and item for name, item in entry.items() if name != "fieldsV1"):
+        return False
+    return "time" not in entry or _is_canonical(entry["time"])
+
+
+@lru_cache(1024)
+def _is_canonical(time: str) -> bool:
+    try:
+        return canonical_time(time) == time
+    except TypeMismatch:
+        return False
 
 
 class _Cache:

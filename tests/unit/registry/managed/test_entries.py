@@ -13,6 +13,7 @@ from watchd.registry.managed.entries import (
     capped,
     decode,
     encode,
+    is_plain,
     is_reset,
     keep_times,
 )
@@ -163,3 +164,37 @@ def test_the_cache_keeps_to_its_bytes():
     kept = cache.read({"f:field49": {}})
     assert cache.read({"f:field49": {}}) is kept
     assert isinstance(kept, FieldSet)
+
+
+ENTRY = {
+    "manager": "m",
+    "operation": "Update",
+    "apiVersion": "v1",
+    "time": "2026-01-01T00:00:00Z",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:spec": {}},
+}
+
+
+def test_entries_as_the_server_writes_them_are_plain():
+    assert is_plain([ENTRY, {**ENTRY, "subresource": "status"}])
+
+
+@pytest.mark.parametrize(
+    "managed",
+    [
+        None,
+        5,
+        [],
+        [{}],
+        [5],
+        [{**ENTRY, "x": "unknown"}],
+        [{**ENTRY, "manager": ""}],
+        [{**ENTRY, "manager": 5}],
+        [{**ENTRY, "fieldsV1": None}],
+        [{**ENTRY, "time": "2026-01-01T00:00:00.5Z"}],
+        [{**ENTRY, "time": "2026-13-01T00:00:00Z"}],
+    ],
+)
+def test_entries_that_decoding_may_change_are_not_plain(managed):
+    assert not is_plain(managed)

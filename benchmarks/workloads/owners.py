@@ -1,0 +1,177 @@
+"""What managedFields cost an update: decode, change and store one custom resource, with and without, in this process.
+
+Nothing of the reference is like it. Both ways take their turns, so that the machine's moods hit them alike; the objects
+have 1.3 KB before managedFields.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import orjson
+import trio
+
+from benchmarks.figures import Figure, Run
+from benchmarks.peers.peer import Peer
+from benchmarks.workloads.case import Bench, Case, Setting, Workload
+from conversion.json_codec import JsonCodec
+from storage.memory_log import MemoryLog
+from storage.types import Revision
+from watchd.api.decoding import decode_object
+from watchd.api.options import UpdateOptions
+from watchd.crd.install import kind_of
+from watchd.registry.attributes import Attributes
+from watchd.registry.registry import Endpoint, Registry
+from watchd.registry.store import Caller, Store
+from watchd.seams import SystemClock, SystemEntropy
+
+Object = dict[str, Any]
+
+SLICE = 50
+"""Updates of one way before the other has its turn."""
+
+TEXT = {"type": "string"}
+NAMED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+
+
+def _object(**properties: Any) -> Object:
+    return {"type": "object", "properties": properties}
+
+
+def _list(items: Object, **more: Any) -> Object:
+    return {"type": "array", "items": items, **more}
+
+
+RESOURCES = {"type": "object", "additionalProperties": {"x-kubernetes-int-or-string": True}}
+CONTAINER = _object(
+    name=TEXT,
+    image=TEXT,
+    args=_list(TEXT),
+    env=_list(_object(name=TEXT, value=TEXT), **NAMED),
+    ports=_list(_object(name=TEXT, containerPort={"type": "integer"}, protocol={**TEXT, "default": "TCP"}), **NAMED),
+    resources=_object(limits=RESOURCES, requests=RESOURCES),
+    volumeMounts=_list(_object(name=TEXT, mountPath=TEXT, readOnly={"type": "boolean"})),
+)
+CONTAINER["required"] = ["name"]
+SPEC = _object(
+    replicas={"type": "integer"},
+    serviceAccountName=TEXT,
+    nodeSelector={"type": "object", "additionalProperties": TEXT},
+    containers=_list(CONTAINER, **NAMED),
+    volumes=_list(_object(name=TEXT, configMap=_object(name=TEXT)), **NAMED),
+)
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "workers.bench.example.com"},
+    "spec": {
+        "group": "bench.example.com",
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": _object(spec=SPEC)},
+            }
+        ],
+    },
+    "status": {"acceptedNames": {"plural": "workers", "kind": "Worker", "singular": "worker", "listKind": "WorkerList"}},
+}
+
+
+def _container(name: str) -> Object:
+    return {
+        "name": name,
+        "image": f"registry.example.com/team/{name}:1.27.3",
+        "args": ["--listen=:8080", "--log-format=json", f"--name={name}"],
+        "env": [{"name": f"OPTION_{index}", "value": f"value {index}"} for index in range(4)],
+        "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+        "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}, "requests": {"cpu": "100m", "memory": "64Mi"}},
+        "volumeMounts": [{"name": "settings", "mountPath": "/etc/worker", "readOnly": True}],
+    }
+
+
+def worker(name: str) -> Object:
+    """Return an object like a Pod's template."""
+    return {
+        "apiVersion": "bench.example.com/v1",
+        "kind": "Worker",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "worker", "tier": "back", "track": "stable"}},
+        "spec": {
+            "replicas": 1,
+            "serviceAccountName": "worker",
+            "nodeSelector": {"zone": "a"},
+            "containers": [_container("main"), _container("proxy")],
+            "volumes": [{"name": "settings", "configMap": {"name": "settings"}}],
+        },
+    }
+
+
+class _Open:
+    """An admission chain without members."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change nothing."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Refuse nothing."""
+
+
+async def _measured(count: int) -> dict[bool, float]:
+    """Return the CPU seconds of the updates, by whether owners are tracked."""
+    clock = SystemClock()
+    log = MemoryLog(clock=clock)
+    registry = Registry(log)
+    store = Store(log, registry, clock=clock, entropy=SystemEntropy(), admission=_Open())
+    await registry.install(kind_of(DEFINITION))
+    endpoint = registry.hub("bench.example.com", "workers")
+    names = {True: "tracked", False: "bare"}
+    for tracks, name in names.items():
+        await store.create(endpoint, "default", worker(name), Caller(manager="creator"), tracked=not tracks)
+    taken = {True: 0.0, False: 0.0}
+    for turn in range(max(1, count // SLICE)):
+        for tracks, name in names.items():
+            stored = await store.get(endpoint, "default", name)
+            taken[tracks] += await _updates(store, endpoint, orjson.loads(stored.body), turn, tracked=not tracks)
+    return taken
+
+
+async def _updates(store: Store, endpoint: Endpoint, obj: Object, turn: int, *, tracked: bool) -> float:
+    """Update one object a few times as a PUT does; return the CPU seconds."""
+    codec, options, caller = JsonCodec(), UpdateOptions(), Caller(manager="editor")
+    del obj["metadata"]["resourceVersion"]
+    revision = (await store.get(endpoint, "default", obj["metadata"]["name"])).revision
+    begin = time.process_time()
+    for index in range(SLICE):
+        obj["metadata"]["resourceVersion"] = str(revision)
+        obj["spec"]["replicas"] = turn * SLICE + index + 2
+        new = decode_object(endpoint, orjson.dumps(obj), codec, options, [])
+
+        async def change(_: Object, new: Object = new) -> Object:
+            await trio.lowlevel.checkpoint()
+            return new
+
+        written = await store.update(endpoint, "default", new["metadata"]["name"], change, caller, tracked=tracked)
+        revision = Revision(int(written.object["metadata"]["resourceVersion"]))
+    return time.process_time() - begin
+
+
+def _run(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # noqa: FBT001  # bound by `cases`
+    count = max(SLICE, bench.counts.puts // SLICE * SLICE)
+    trio.run(_measured, SLICE)
+    taken = trio.run(_measured, count)[tracks]
+    return {Figure.CPU_OPERATION: taken / count * 1e6, Figure.THROUGHPUT: count / taken}
+
+
+def cases(bench: Bench) -> list[Case]:
+    """With and without."""
+    return [
+        Case("update without managedFields", partial(_run, bench, False)),
+        Case("update with managedFields", partial(_run, bench, True)),
+    ]
+
+
+WORKLOAD = Workload("owners", "an update and its managedFields", Setting.EMPTY, cases, only="watchd")
