@@ -105,7 +105,6 @@ def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
             unknown += compiled.coerce_and_prune(obj)
         except MetadataMismatch as error:
             raise metadata.decode_error(str(error), version=version, kind=kind) from error
-        compiled.default(obj)
     return unknown
 
 

@@ -38,6 +38,12 @@ class CustomStrategy(Strategy):
         if schema is not None:
             schema.default(obj)
 
+    def default_applied(self, obj: Object) -> None:
+        """Fill in what an apply left out, in place; a null that may not be is wrong there."""
+        schema = self._schemas.get(obj["apiVersion"])
+        if schema is not None:
+            schema.fill(obj)
+
     def settle(self, obj: Object, *, defaults: bool = True) -> None:
         """Bring what was stored or converted to what its version's schema says now, in place."""
         schema = self._schemas.get(obj["apiVersion"])

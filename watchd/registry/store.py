@@ -189,7 +189,7 @@ class Store:
             obj: Object = orjson.loads(original)
             attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
             metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
-            strategy.default(obj)
+            (strategy.default_applied if tracked else strategy.default)(obj)
             metadata.drop_server_owned(obj["metadata"])
             if not tracked:
                 self._track(endpoint, obj, None, "", caller)
@@ -285,7 +285,8 @@ class Store:
             self._check_preconditions(endpoint, name, stored, uid, old, new)
             attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
             metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
-            endpoint.kind.strategy.default(new)
+            strategy = endpoint.kind.strategy
+            (strategy.default_applied if tracked else strategy.default)(new)
             if not tracked:
                 self._track(endpoint, new, old, subresource, caller)
             await self._prepare_update(endpoint, attributes, new, old, validate=validate)

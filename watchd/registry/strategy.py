@@ -61,6 +61,10 @@ class Strategy:
     def default(self, obj: Object) -> None:
         """Fill in what the client left out, in place; also applied to what is read from storage."""
 
+    def default_applied(self, obj: Object) -> None:
+        """Fill in what a server-side apply left out, in place."""
+        self.default(obj)
+
     def settle(self, obj: Object, *, defaults: bool = True) -> None:
         """Bring what was stored or converted to what its version's schema says now, in place.
 

@@ -69,6 +69,10 @@ class CompiledSchema:
         return compile_filler(self.node, fill=False)
 
     @cached_property
+    def _default_filler(self) -> Filler:
+        return compile_filler(self.node, drop=False)
+
+    @cached_property
     def _by_rules(self) -> Rules | None:
         return compile_rules(self.node.raw)
 
@@ -102,6 +106,10 @@ class CompiledSchema:
     def default(self, obj: Object) -> None:
         """Drop nulls that may not be and set defaults, in place."""
         self._filler(obj)
+
+    def fill(self, obj: Object) -> None:
+        """Set defaults in place, also for nulls that may not be; other nulls stay."""
+        self._default_filler(obj)
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Return what is wrong with a new object."""

@@ -49,15 +49,16 @@ def _completed_entry(found: Any, node: Node) -> Any:
     return found
 
 
-def compile_filler(node: Node, *, fill: bool = True) -> Filler:
+def compile_filler(node: Node, *, fill: bool = True, drop: bool = True) -> Filler:
     """Return what drops the nulls and sets the defaults in the values of a schema.
 
     Args:
         node: the schema.
         fill: whether defaults are set; without, nulls that a default would replace stay.
+        drop: whether nulls that may not be and have no default go; without, validation finds them.
 
     """
-    of_object, of_list = _object(node, fill=fill), _list(node, fill=fill)
+    of_object, of_list = _object(node, fill=fill, drop=drop), _list(node, fill=fill, drop=drop)
 
     def run(value: Any) -> None:
         filler = of_object if value.__class__ is dict else of_list
@@ -70,28 +71,28 @@ def compile_filler(node: Node, *, fill: bool = True) -> Filler:
 class _Fields(dict[str, Filler]):
     """The fillers of a schema's fields, each made when it is first needed."""
 
-    def __init__(self, nodes: Mapping[str, Node], *, fill: bool) -> None:
+    def __init__(self, nodes: Mapping[str, Node], *, fill: bool, drop: bool) -> None:
         super().__init__()
         self._nodes = nodes
-        self._fill = fill
+        self._fill, self._drop = fill, drop
 
     def __missing__(self, field: str) -> Filler:
-        filler = self[field] = compile_filler(self._nodes[field], fill=self._fill)
+        filler = self[field] = compile_filler(self._nodes[field], fill=self._fill, drop=self._drop)
         return filler
 
 
-def _object(node: Node, *, fill: bool) -> Filler | None:
+def _object(node: Node, *, fill: bool, drop: bool) -> Filler | None:
     additional = node.additional if isinstance(node.additional, Node) else None
     nodes = node.properties
     if not nodes and additional is None:
         return None
-    below = _descent(nodes, additional, fill=fill)
+    below = _descent(nodes, additional, fill=fill, drop=drop)
     scalars, composed = _defaults(nodes if fill else {})
 
     def run(value: dict[str, Any]) -> None:
         nulls = below(value)
         if nulls is not None:
-            _settle(value, nulls, node, fill=fill)
+            _settle(value, nulls, node, fill=fill, drop=drop)
         for field, default in scalars:
             if field not in value:
                 value[field] = default
@@ -103,11 +104,11 @@ def _object(node: Node, *, fill: bool) -> Filler | None:
 
 
 def _descent(
-    nodes: Mapping[str, Node], additional: Node | None, *, fill: bool
+    nodes: Mapping[str, Node], additional: Node | None, *, fill: bool, drop: bool
 ) -> Callable[[dict[str, Any]], list[str] | None]:
     """Return what fills the fields that are there, and returns those that are null."""
-    fields = _Fields(nodes, fill=fill)
-    rest = compile_filler(additional, fill=fill) if additional is not None else None
+    fields = _Fields(nodes, fill=fill, drop=drop)
+    rest = compile_filler(additional, fill=fill, drop=drop) if additional is not None else None
 
     def run(value: dict[str, Any]) -> list[str] | None:
         nulls: list[str] | None = None
@@ -135,23 +136,24 @@ def _defaults(nodes: Mapping[str, Node]) -> tuple[list[tuple[str, Any]], list[tu
     return scalars, composed
 
 
-def _settle(value: dict[str, Any], nulls: list[str], node: Node, *, fill: bool) -> None:
+def _settle(value: dict[str, Any], nulls: list[str], node: Node, *, fill: bool, drop: bool) -> None:
     """Drop the nulls of an object, or make them their defaults, where they are not nullable."""
     for field in nulls:
         child = node.child(field)
         if child is None or child.nullable:
             continue
         if child.default is None:
-            del value[field]
+            if drop:
+                del value[field]
         elif fill:
             value[field] = completed_default(child)
 
 
-def _list(node: Node, *, fill: bool) -> Filler | None:
+def _list(node: Node, *, fill: bool, drop: bool) -> Filler | None:
     entries = node.items
     if entries is None:
         return None
-    filler = compile_filler(entries, fill=fill)
+    filler = compile_filler(entries, fill=fill, drop=drop)
     default = completed_default(entries) if fill and not entries.nullable else None
 
     def run(value: list[Any]) -> None:

@@ -55,6 +55,15 @@ async def test_apply_creates_changes_and_rests(core, apply):
     assert core.log.head == head
 
 
+async def test_null_that_may_not_be_is_refused_and_one_with_a_default_takes_it(apply):
+    for _ in ("create", "update"):
+        refused = await apply(spec={"color": None})
+        assert (refused.status, refused.json["details"]["causes"][0]["field"]) == (422, "spec.color")
+        assert (await apply(spec={"color": "red"})).status in {200, 201}
+    filled = await apply(path="b", name="b", spec={"size": None})
+    assert (filled.status, filled.json["spec"]) == (201, {"size": 5})
+
+
 async def test_conflict_names_the_owner_and_force_takes_over(apply):
     await apply("one", spec={"color": "red"})
     refused = await apply("two", spec={"color": "blue"})
