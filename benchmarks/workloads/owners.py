@@ -120,26 +120,36 @@ class _Open:
         """Refuse nothing."""
 
 
+class _Forgetful(Store):
+    """A Store that keeps no managedFields."""
+
+    def _track(self, endpoint: Endpoint, new: Object, old: Object | None, subresource: str, caller: Caller) -> None:
+        """Leave the object as it is."""
+
+
 async def _measured(count: int) -> dict[bool, float]:
     """Return the CPU seconds of the updates, by whether owners are tracked."""
     clock = SystemClock()
     log = MemoryLog(clock=clock)
     registry = Registry(log)
-    store = Store(log, registry, clock=clock, entropy=SystemEntropy(), admission=_Open())
+    stores = {
+        tracks: kind(log, registry, clock=clock, entropy=SystemEntropy(), admission=_Open())
+        for tracks, kind in ((True, Store), (False, _Forgetful))
+    }
     await registry.install(kind_of(DEFINITION))
     endpoint = registry.hub("bench.example.com", "workers")
     names = {True: "tracked", False: "bare"}
     for tracks, name in names.items():
-        await store.create(endpoint, "default", worker(name), Caller(manager="creator"), tracked=not tracks)
+        await stores[tracks].create(endpoint, "default", worker(name), Caller(manager="creator"))
     taken = {True: 0.0, False: 0.0}
     for turn in range(max(1, count // SLICE)):
         for tracks, name in names.items():
-            stored = await store.get(endpoint, "default", name)
-            taken[tracks] += await _updates(store, endpoint, orjson.loads(stored.body), turn, tracked=not tracks)
+            stored = await stores[tracks].get(endpoint, "default", name)
+            taken[tracks] += await _updates(stores[tracks], endpoint, orjson.loads(stored.body), turn)
     return taken
 
 
-async def _updates(store: Store, endpoint: Endpoint, obj: Object, turn: int, *, tracked: bool) -> float:
+async def _updates(store: Store, endpoint: Endpoint, obj: Object, turn: int) -> float:
     """Update one object a few times as a PUT does; return the CPU seconds."""
     codec, options, caller = JsonCodec(), UpdateOptions(), Caller(manager="editor")
     del obj["metadata"]["resourceVersion"]
@@ -154,7 +164,7 @@ async def _updates(store: Store, endpoint: Endpoint, obj: Object, turn: int, *, 
             await trio.lowlevel.checkpoint()
             return new
 
-        written = await store.update(endpoint, "default", new["metadata"]["name"], change, caller, tracked=tracked)
+        written = await store.update(endpoint, "default", new["metadata"]["name"], change, caller)
         revision = Revision(int(written.object["metadata"]["resourceVersion"]))
     return time.process_time() - begin
 
