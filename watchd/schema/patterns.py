@@ -28,6 +28,26 @@ _GO_WORDS = {
 """How Go's regexp words what RE2 says in other words."""
 
 
+class BadExpression(ValueError):
+    """A text that is no regular expression, in the words of Go's regexp."""
+
+
+def compile_expression(text: str) -> Any:
+    """Compile a regular expression.
+
+    Raises:
+        BadExpression: it is none.
+
+    """
+    try:
+        return re2.compile(text, _OPTIONS)
+    except re2.error as error:
+        said = error.args[0].decode("utf-8", "replace") if error.args else ""
+        what, separator, where = said.partition(": ")
+        why = f"error parsing regexp: {_GO_WORDS.get(what, what)}" + (f": `{where}`" if separator else "")
+        raise BadExpression(why) from error
+
+
 KEPT_TEXTS = 64
 """Texts that a pattern remembers."""
 
@@ -46,19 +66,17 @@ class Pattern:
     @cached_property
     def _compiled(self) -> Any:
         try:
-            return re2.compile(self.text, _OPTIONS)
-        except re2.error:
+            return compile_expression(self.text)
+        except BadExpression:
             return None
 
     @cached_property
     def error(self) -> str:
         """What is wrong with the pattern, in the words of Go's regexp; empty for a good one."""
         try:
-            re2.compile(self.text, _OPTIONS)
-        except re2.error as error:
-            said = error.args[0] if error.args else ""
-            what, separator, where = (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).partition(": ")
-            return f"error parsing regexp: {_GO_WORDS.get(what, what)}" + (f": `{where}`" if separator else "")
+            compile_expression(self.text)
+        except BadExpression as error:
+            return str(error)
         return ""
 
     def matches(self, text: str) -> bool:

@@ -1,57 +1,42 @@
-"""Regular expressions of RE2's syntax, matched in linear time (the google-re2 package).
-
-Python's own `re` knows another syntax and can take exponential time, which an author of a definition could use to stop
-the server.
-"""
+"""Regular expressions of RE2's syntax in the functions of the language, where data may be the pattern."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
-import re2
-
 from watchd.schema.cel.errors import EvaluationError
+from watchd.schema.patterns import BadExpression, compile_expression
 
-CACHE = 1024
-"""Compiled expressions that are kept: some hundred definitions' worth."""
+KEPT = 256
+"""Compiled expressions that are kept: some dozen definitions' worth. RE2 may take 8 MiB for each."""
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-
-
-_GO_WORDS = {
-    "missing ]": "missing closing ]",
-    "missing )": "missing closing )",
-    "no argument for repetition operator": "missing argument to repetition operator",
-    "bad repetition operator": "invalid nested repetition operator",
-    "invalid repetition size": "invalid repeat count",
-    "invalid named capture group": "invalid named capture",
-    "trailing \\": "trailing backslash at end of expression",
-    "invalid perl operator": "invalid or unsupported Perl syntax",
-}
-"""What is wrong with a pattern, in the words of Go where they are others than those of RE2."""
+KEPT_CHARS = 4096
+"""Characters of the longest of them."""
 
 
 class BadPattern(EvaluationError):
     """A text that is no regular expression."""
 
 
-@lru_cache(maxsize=CACHE)
 def compiled(pattern: str) -> Any:
-    """Compile a regular expression.
+    """Compile a regular expression, or take it from those that are kept.
 
     Raises:
         BadPattern: it is none.
 
     """
+    return _kept(pattern) if len(pattern) <= KEPT_CHARS else _compile(pattern)
+
+
+def _compile(pattern: str) -> Any:
     try:
-        return re2.compile(pattern, _OPTIONS)
-    except re2.error as error:
-        detail = error.args[0].decode("utf-8", "replace") if error.args else ""
-        what, separator, where = detail.partition(": ")
-        what = _GO_WORDS.get(what, what)
-        raise BadPattern(f"error parsing regexp: {what}" + (f": `{where}`" if separator else "")) from error
+        return compile_expression(pattern)
+    except BadExpression as error:
+        raise BadPattern(str(error)) from error
+
+
+_kept = lru_cache(maxsize=KEPT)(_compile)
 
 
 def matches(text: str, pattern: str) -> bool:
