@@ -234,9 +234,11 @@ def test_tables_are_json(client, path):
     assert (refused.status_code, refused.json()["reason"]) == (406, "NotAcceptable")
 
 
-def test_discovery_is_json(client):
+def test_discovery_is_protobuf_where_that_is_asked(client):
     for path in ("/api", "/apis", "/api/v1", "/apis/e.com/v1"):
-        assert client.get(path, headers=TYPED).headers["content-type"] == "application/json"
+        answer = client.get(path, headers=TYPED)
+        assert (answer.headers["content-type"], answer.content[:4]) == (PROTOBUF, b"k8s\0")
+        assert client.get(path).headers["content-type"] == "application/json"
 
 
 def test_every_built_in_kind_has_a_message():
