@@ -351,26 +351,20 @@ def test_apply(kubectl):
 
 
 def test_apply_prunes_and_keeps(kubectl):
-    """Client-side apply's three-way merge, lists of manifests, and --prune."""
-    pair = {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": [
-            config_map("one", {"a": "1"}, labels={"app": "x"}),
-            config_map("two", {"b": "1"}, labels={"app": "x"}),
-        ],
-    }
+    """Client-side apply of several manifests, and what it remembers; --prune."""
+    one, two = config_map("one", {"a": "1"}, labels={"app": "x"}), config_map("two", {"b": "1"}, labels={"app": "x"})
+    pair = yaml.safe_dump_all([one, two])
     assert kubectl("apply", "-f", "-", stdin=pair) == "configmap/one created\nconfigmap/two created\n"
     written = kubectl.json("get", "configmap", "one")
     assert json.loads(written["metadata"]["annotations"][LAST_APPLIED])["data"] == {"a": "1"}
     assert managers(kubectl, "configmap", "one") == [("kubectl-client-side-apply", "Update")]
-    pair["items"].pop()
     selection = ("--prune", "-l", "app=x", "--prune-allowlist=core/v1/ConfigMap")
-    assert kubectl("apply", "-f", "-", *selection, stdin=pair) == "configmap/one unchanged\nconfigmap/two pruned\n"
+    assert kubectl("apply", "-f", "-", *selection, stdin=one) == "configmap/one unchanged\nconfigmap/two pruned\n"
     kubectl("apply", "view-last-applied", "configmap", "one")
     kubectl("apply", "set-last-applied", "-f", "-", stdin=config_map("one", {}))
-    assert kubectl("apply", "-f", "-", stdin=config_map("one", {})) == "configmap/one unchanged\n"
-    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "1"}
+    kubectl("apply", "-f", "-", stdin=config_map("one", {}))
+    left = kubectl.json("get", "configmap", "one")
+    assert (left["data"], left["metadata"]["labels"]) == ({"a": "1"}, {"app": "x"})
 
 
 def test_apply_secret(kubectl):
@@ -379,15 +373,15 @@ def test_apply_secret(kubectl):
     secret["stringData"] = {"k": "w"}
     assert kubectl("apply", "-f", "-", stdin=secret) == "secret/one configured\n"
     assert base64.b64decode(kubectl.json("get", "secret", "one")["data"]["k"]) == b"w"
+    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "two"}, "data": {"k": "dg=="}}
     server_side = ("apply", "--server-side", "--field-manager=ops", "-f", "-")
-    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one"}, "data": {"l": "eA=="}}
-    assert kubectl(*server_side, stdin=other) == "secret/one serverside-applied\n"
-    assert kubectl.json("get", "secret", "one")["data"] == {"k": "dw==", "l": "eA=="}
-    other["data"] = {"k": "eA=="}
+    assert kubectl(*server_side, stdin=other) == "secret/two serverside-applied\n"
+    kubectl("patch", "secret", "two", "-p", '{"stringData":{"k":"w","l":"x"}}')
+    assert kubectl.json("get", "secret", "two")["data"] == {"k": "dw==", "l": "eA=="}
     complaint = kubectl.refused(*server_side, stdin=other)
-    assert 'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using v1: .data.k' in complaint
+    assert 'Apply failed with 1 conflict: conflict with "kubectl-patch" using v1: .data.k' in complaint
     kubectl(*server_side, "--force-conflicts", stdin=other)
-    assert kubectl.json("get", "secret", "one")["data"] == {"k": "eA=="}
+    assert kubectl.json("get", "secret", "two")["data"] == {"k": "dg==", "l": "eA=="}
     differs = kubectl.run(
         "diff", "--server-side", "--field-manager=ops", "-f", "-", stdin=other | {"data": {"k": "eQ=="}}
     )
@@ -438,7 +432,7 @@ def test_apply_server_side_after_client_side(kubectl):
     moved = kubectl("apply", "--server-side", "-f", "-", stdin=config_map("one", {"a": "2"}))
     assert moved == "configmap/one serverside-applied\n"
     assert kubectl.json("get", "configmap", "one")["data"] == {"a": "2"}
-    assert managers(kubectl, "configmap", "one") == [("kubectl", "Apply")]
+    assert managers(kubectl, "configmap", "one") == [("kubectl", "Apply"), ("kubectl-last-applied", "Apply")]
 
 
 def test_diff_server_side(kubectl):
