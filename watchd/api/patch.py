@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import attrs
 import orjson
 
-from conversion.codec import MAX_DEPTH, DecodeError
+from conversion.codec import MAX_DEPTH, Decoded, DecodeError
 from conversion.json_codec import JsonCodec
 from watchd.api.negotiate import media_type_of, unsupported_media_type
 from watchd.api.strategic import Schema, StrategicMergePatch
@@ -72,10 +72,17 @@ class Change:
 
     def load(self, body: bytes, schema: Schema) -> Document:
         """Read a patch; `schema` is the kind's, for merge keys. Raises StatusError (400; 413 for too many operations)."""
+        return self.document(self.decode(body), schema)
+
+    def decode(self, body: bytes) -> Decoded:
+        """Parse a body, whatever it holds. Raises StatusError (400)."""
         try:
-            decoded = _CODEC.decode(body)
+            return _CODEC.decode(body)
         except DecodeError as e:
             raise bad_request(f"error decoding patch: {e}") from e
+
+    def document(self, decoded: Decoded, schema: Schema) -> Document:
+        """Take what a body holds for a patch. Raises StatusError (400; 413 for too many operations)."""
         if self.type is PatchType.STRATEGIC:
             if not isinstance(decoded.value, dict):
                 raise _mismatch(decoded.value, "value of type map[string]interface {}")

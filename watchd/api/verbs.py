@@ -31,6 +31,7 @@ from watchd.api.plans import ListPlan, Streams, WatchCore
 from watchd.api.representation import SERVED, Representation, representation
 from watchd.api.requestinfo import RequestInfo
 from watchd.api.selection import Selection, selectable
+from watchd.api.warning import warning_headers
 from watchd.api.watching import plan_watch
 from watchd.registry import metadata
 from watchd.registry.attributes import UserInfo
@@ -42,7 +43,6 @@ from watchd.status import (
     Reason,
     StatusError,
     bad_request,
-    go_quote,
     method_not_supported,
     not_found,
     success,
@@ -230,6 +230,8 @@ class Verbs:
         accepted = _accept(call)
         options = UpdateOptions.parse(call.request.query)
         obj = await self._body(call, options)
+        namespaced = call.endpoint.kind.namespaced
+        metadata.check_namespace(obj["metadata"], call.info.namespace, namespaced=namespaced)
         metadata.check_name(obj["metadata"], call.info.name)
         if call.info.subresource == SCALE:
             caller, uid = self._caller(call, options), obj["metadata"].get("uid", "")
@@ -261,7 +263,13 @@ class Verbs:
         if change.apply:
             applied = await self._decoded(body, load_applied, body, change.cbor)
             return await self._apply(call, accepted, options, applied)
-        document = change.load(body, call.endpoint.version.schema or {})
+        decoded = await self._decoded(body, change.decode, body)
+        try:
+            document = change.document(decoded, call.endpoint.version.schema or {})
+        except StatusError:
+            # Of a body that parses, the reference asks what patch it is only when it has an object to patch.
+            await self._store.get(call.endpoint, call.info.namespace, call.info.name)
+            raise
         caller = self._caller(call, options)
         said = len(call.warnings)
 
@@ -271,6 +279,7 @@ class Verbs:
             del call.warnings[said:]
             obj: Object = document.apply(current)
             call.warnings += check_patched(endpoint, call.info.name, obj, document.warnings, options)
+            call.warnings += metadata.drop_duplicate_owners(obj["metadata"], changed=True)
             return obj
 
         if call.info.subresource == SCALE:
@@ -468,11 +477,6 @@ def _accept(call: Call, *, listing: bool = False, watching: bool = False) -> neg
 def _shown(call: Call) -> Endpoint:
     """Return the endpoint whose objects a call brings and is answered."""
     return scaling.endpoint_of(call.endpoint) if call.info.subresource == SCALE else call.endpoint
-
-
-def warning_headers(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Return a Warning header for each text, each said once (RFC 7234 section 5.5, code 299)."""
-    return [("warning", f"299 - {go_quote(text)}") for text in dict.fromkeys(texts)]
 
 
 def _deletion(options: DeleteOptions) -> Deletion:

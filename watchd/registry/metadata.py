@@ -38,6 +38,9 @@ SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGraceP
 KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 """What an update cannot change."""
 
+IMMUTABLE_WHERE_GIVEN = ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""What an update may leave out, but is refused for changing."""
+
 _STRING = {"type": "string"}
 _UID = {"type": "string", "x-go-type": "types.UID"}
 _STRINGS = {"type": "object", "additionalProperties": _STRING}
@@ -142,14 +145,17 @@ def drop_empty(meta: Object) -> None:
 
 
 DUPLICATE_OWNERS = (
-    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such "
+    ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject such "
     "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
 )
 """What a client is warned of whose owner references stand twice."""
 
 
-def drop_duplicate_owners(meta: Object) -> list[str]:
-    """Drop owner references that stand twice, in place; return warnings."""
+def drop_duplicate_owners(meta: Object, *, changed: bool = False) -> list[str]:
+    """Drop owner references that stand twice, in place; return warnings.
+
+    `changed` tells that they are not those of a body, but what a patch made: the reference has other words for those.
+    """
     kept: list[Object] = []
     duplicates: list[str] = []
     by_uid: dict[str, list[Object]] = {}
@@ -163,7 +169,8 @@ def drop_duplicate_owners(meta: Object) -> list[str]:
     if not duplicates:
         return []
     meta["ownerReferences"] = kept
-    return [DUPLICATE_OWNERS + ", ".join(duplicates)]
+    when = " after mutating admission happens" if changed else ""
+    return [DUPLICATE_OWNERS.format(when=when) + ", ".join(duplicates)]
 
 
 def decode_error(why: str, *, version: str, kind: str) -> StatusError:
@@ -230,10 +237,10 @@ def generated_name(base: str, entropy: Entropy) -> str:
 def prepare_update(meta: Object, old: Mapping[str, Any]) -> None:
     """Put back what an update cannot change, in place.
 
-    A uid that is given stays as it is: it is a precondition of the request, and `validate_update` refuses another one.
+    A uid, and a time of deletion, that is given stays as it is: `validate_update` refuses another one.
     """
     for field in KEPT:
-        if field == "uid" and meta.get("uid"):
+        if field in IMMUTABLE_WHERE_GIVEN and meta.get(field) is not None and meta[field] != "":
             continue
         if field in old:
             meta[field] = old[field]
@@ -296,7 +303,7 @@ def _changes(meta: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError
             out.append(FieldError(FieldProblem.FORBIDDEN, "metadata.finalizers", None, why))
     out.extend(
         _invalid(field, meta.get(field, ""), IMMUTABLE)
-        for field in ("name", "namespace", "uid")
+        for field in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds")
         if meta.get(field, "") != old.get(field, "")
     )
     return out + _labels(meta) + _annotations(meta) + _owner_references(meta)
