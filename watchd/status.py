@@ -357,9 +357,11 @@ def not_found(group: str, resource: str, name: str) -> StatusError:
     return StatusError(Reason.NOT_FOUND, message, name=name, group=group, kind=resource)
 
 
-def already_exists(group: str, resource: str, name: str) -> StatusError:
-    """409 for a create of what is there."""
+def already_exists(group: str, resource: str, name: str, *, deleting: bool = False) -> StatusError:
+    """409 for a create of what is there, and may be on its way out."""
     message = f"{qualified(group, resource)} {go_quote(name)} already exists"
+    if deleting:
+        message = f"object is being deleted: {message}"
     return StatusError(Reason.ALREADY_EXISTS, message, name=name, group=group, kind=resource)
 
 

@@ -220,7 +220,9 @@ class Store:
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
             except storage_errors.Conflict as error:
                 if error.key == key:
-                    raise already_exists(endpoint.group, endpoint.resource, name) from error
+                    found = await self.log.get(key)
+                    deleting = found is not None and "deletionTimestamp" in load(kind, endpoint.version.name, found)["metadata"]
+                    raise already_exists(endpoint.group, endpoint.resource, name, deleting=deleting) from error
                 await trio.lowlevel.checkpoint()
                 continue
             _set_revision(obj, stored.revision)
