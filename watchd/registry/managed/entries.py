@@ -84,7 +84,7 @@ class Owned:
 
     def owning(self, fields: FieldSet) -> Owned:
         """Return the same with other fields."""
-        return self if fields is self.fields else attrs.evolve(self, fields=fields, entry=None)
+        return self if fields is self.fields else Owned(fields, self.api_version, self.applied, self.time)
 
     def again(self, later: Owned) -> Owned:
         """Return a later state of the same manager; where only the time differs, the entry's fields are used again."""
@@ -107,12 +107,13 @@ def is_reset(managed: Any) -> bool:
 _REST = ("time", "fieldsV1")
 
 
-def decode(managed: Any, *, reuse: bool = False) -> Managers:
+def decode(managed: Any, *, reuse: bool = False, known: Sequence[Entry] = ()) -> Managers:
     """Read managedFields.
 
     Args:
         managed: the field as it is in an object; None for none.
         reuse: whether the entries are the server's own, so that unchanged ones can be written again as they are.
+        known: entries of the server's own; those that come back as they were can be written again too.
 
     Raises:
         InvalidManagedFields: an entry cannot be read.
@@ -124,7 +125,10 @@ def decode(managed: Any, *, reuse: bool = False) -> Managers:
     if not isinstance(managed, list):
         raise InvalidManagedFields("managedFields must be a list")
     for index, entry in enumerate(managed):
-        who, owned = _decode_entry(entry, index, reuse=reuse)
+        if not reuse and entry in known:
+            who, owned = _decode_entry(known[known.index(entry)], index, reuse=True)
+        else:
+            who, owned = _decode_entry(entry, index, reuse=reuse)
         out[who] = owned
     return out
 
@@ -238,6 +242,7 @@ def _timeless(entry: Mapping[str, Any]) -> Entry:
 
 
 _FIELDS = frozenset((*_TEXTS, "time", "fieldsV1"))
+_TIME_CHARS = len("2006-01-02T15:04:05Z")
 
 
 def is_plain(managed: Any) -> bool:
@@ -252,9 +257,11 @@ def is_plain(managed: Any) -> bool:
 def _is_plain(entry: Any) -> bool:
     if not isinstance(entry, dict) or not entry.keys() <= _FIELDS or not isinstance(entry.get("fieldsV1"), dict):
         return False
-    if not all(isinstance(item, str) and item for name, item in entry.items() if name != "fieldsV1"):
-        return False
-    return "time" not in entry or _is_canonical(entry["time"])
+    for name, item in entry.items():
+        if name != "fieldsV1" and (not isinstance(item, str) or not item):
+            return False
+    time = entry.get("time")
+    return time is None or (len(time) <= _TIME_CHARS and _is_canonical(time))
 
 
 @lru_cache(1024)

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from conversion.codec import INT64_MAX, INT64_MIN
 from watchd.status import go_quote
 
 Path = tuple[str, ...]
@@ -27,11 +28,15 @@ MAX_SAFE_FLOAT = 1e21
 """From here on Go writes floats with an exponent (encoding/json)."""
 
 _CACHED_ELEMENTS = 4096
-"""Elements whose canonical spelling and order are remembered, of at most a few hundred bytes each: an object has a handful."""
+"""Elements whose canonical spelling and order are remembered: an object has a handful."""
+
+_CACHED_CHARS = 512
+"""Characters of the longest of them: clients write elements as long as a body may be."""
 
 _ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_INTEGER = re.compile(r"([+-]?)0*(\d+)", re.ASCII)
+_INTEGER_DIGITS = len(str(INT64_MAX))
 _EXPONENT = re.compile(r"e(?=\d)")
 
 SortKey = tuple[Any, ...]
@@ -72,12 +77,15 @@ def element_text(element: str) -> str:
     return f"[={_shown(orjson.loads(text))}]" if kind == VALUE else f"[{text}]"
 
 
-@lru_cache(maxsize=_CACHED_ELEMENTS)
 def canonical(text: str) -> str | None:
     """Return the canonical spelling of an element; None for a kind of element that is not known, which readers drop.
 
     Raises BadElement.
     """
+    return _kept_canonical(text) if len(text) <= _CACHED_CHARS else _canonical(text)
+
+
+def _canonical(text: str) -> str | None:
     kind, rest = text[:2], text[2:]
     if len(text) < 2:
         raise BadElement("key must be 2 characters long:")
@@ -86,9 +94,7 @@ def canonical(text: str) -> str | None:
     if kind == FIELD:
         return text
     if kind == INDEX:
-        if not _INTEGER.fullmatch(rest):
-            raise BadElement(f"strconv.Atoi: parsing {go_quote(rest)}: invalid syntax")
-        return f"{INDEX}{int(rest)}"
+        return f"{INDEX}{_index(rest)}"
     if kind not in {KEY, VALUE}:
         return None
     try:
@@ -102,9 +108,26 @@ def canonical(text: str) -> str | None:
     return key(item)
 
 
-@lru_cache(maxsize=_CACHED_ELEMENTS)
+_kept_canonical = lru_cache(maxsize=_CACHED_ELEMENTS)(_canonical)
+
+
+def _index(text: str) -> int:
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        raise BadElement(f"strconv.Atoi: parsing {go_quote(text)}: invalid syntax")
+    sign, digits = match.groups()
+    # Python refuses to read thousands of digits.
+    if len(digits) > _INTEGER_DIGITS or not INT64_MIN <= int(sign + digits) <= INT64_MAX:
+        raise BadElement(f"strconv.Atoi: parsing {go_quote(text)}: value out of range")
+    return int(sign + digits)
+
+
 def sort_key(element: str) -> SortKey:
     """Return what orders elements: fields by name, then keys, values and indices."""
+    return _kept_sort_key(element) if len(element) <= _CACHED_CHARS else _sort_key(element)
+
+
+def _sort_key(element: str) -> SortKey:
     kind, text = element[:2], element[2:]
     if kind == FIELD:
         return (0, text)
@@ -113,6 +136,9 @@ def sort_key(element: str) -> SortKey:
     if kind == VALUE:
         return (2, _value_key(orjson.loads(text)))
     return (3, int(text))
+
+
+_kept_sort_key = lru_cache(maxsize=_CACHED_ELEMENTS)(_sort_key)
 
 
 def _value_key(item: Any) -> SortKey:

@@ -98,3 +98,14 @@ def test_sets_do_not_change_with_the_object_they_were_read_from():
     assert one == paths("a.b")
     written["f:a"]["f:b"]["f:x"] = {}
     assert one.to_fields() == {"f:a": {"f:b": {}}}
+
+
+@pytest.mark.parametrize("index", ["9223372036854775808", "-9223372036854775809", "1" * 5000])
+def test_an_index_beyond_int64_is_no_element(index):
+    with pytest.raises(InvalidManagedFields, match="value out of range"):
+        FieldSet.from_fields({f"i:{index}": {}})
+
+
+def test_zeros_before_an_index_do_not_count():
+    assert canonical("i:-" + "0" * 5000 + "7") == "i:-7"
+    assert canonical("i:" + "0" * 5000) == "i:0"
