@@ -12,7 +12,8 @@ from watchd.api.discovery import page_not_found
 from watchd.api.message import BAD_ESCAPE, Request, Response
 from watchd.api.metrics import Metrics
 from watchd.api.requestinfo import RequestInfo
-from watchd.api.verbs import Call, Verbs, warning_headers
+from watchd.api.verbs import Call, Verbs
+from watchd.api.warning import warning_headers
 from watchd.auth.authentication import AuthenticatorChain, Credentials
 from watchd.auth.authorization import Attributes, Authorizer, require
 from watchd.auth.user import User

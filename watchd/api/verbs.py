@@ -5,7 +5,7 @@ Each takes a Call, asks the Store, and answers; refusals are StatusErrors, which
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
