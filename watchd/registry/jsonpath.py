@@ -18,6 +18,9 @@ Step = Callable[[list[Any]], list[Any]]
 CACHED_PATHS = 4096
 """Compiled paths kept: every column of a few hundred definitions."""
 
+CACHED_LENGTH = 512
+"""Characters of a path that is kept."""
+
 
 class JsonPathError(ValueError):
     """A path that cannot be read, or cannot be followed in an object."""
@@ -65,9 +68,13 @@ class JsonPath:
             return ()
 
 
-@lru_cache(CACHED_PATHS)
 def compiled(text: str) -> JsonPath:
-    """Return a path, read once. Raises JsonPathError."""
+    """Return a path, read once unless it is very long. Raises JsonPathError."""
+    return _kept(text) if len(text) <= CACHED_LENGTH else JsonPath(text)
+
+
+@lru_cache(CACHED_PATHS)
+def _kept(text: str) -> JsonPath:
     return JsonPath(text)
 
 

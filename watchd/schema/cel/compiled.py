@@ -26,6 +26,9 @@ from watchd.schema.cel.types import BOOL, STRING, Type, optional_of
 KEPT = 4096
 """Rules that are kept: those of some dozen large definitions."""
 
+KEPT_TEXT = 8192
+"""Characters of a rule that is kept: so all of them take some tens of MiB at most, whatever definitions hold."""
+
 _KEYS = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
 
 
@@ -99,7 +102,8 @@ class Scope:
                 found = self._compile(rule)
             except RecursionError:
                 found = CompiledRule(rule, error=f"compilation failed: {too_deep()}")
-            _cache.put(key, found)
+            if len(rule.rule) + len(rule.message_expression or "") <= KEPT_TEXT:
+                _cache.put(key, found)
         return found
 
     def _environment(self, *, optional: bool) -> Environment:
