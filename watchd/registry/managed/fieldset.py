@@ -75,7 +75,7 @@ class FieldSet:
         if not other.tree or not self.tree:
             return self
         tree = _difference(self.tree, other.tree)
-        return self if tree == self.tree else FieldSet(tree)
+        return self if tree is self.tree else FieldSet(tree)
 
     def without(self, other: FieldSet) -> FieldSet:
         """Recursive difference: each member of the other set goes with all that is below it."""
@@ -162,21 +162,32 @@ def _intersection(a: Tree, b: Tree) -> Tree:
 
 
 def _difference(a: Tree, b: Tree) -> Tree:
-    out: Tree = {}
-    for element, ours in a.items():
-        theirs = b.get(element)
-        if theirs is None:
-            out[element] = ours
-        elif not ours:
-            if not is_member(theirs):
-                out[element] = ours
-        elif not theirs:
-            out[element] = {inner: node for inner, node in ours.items() if inner != SELF} if SELF in ours else ours
+    """Return the very same trie where nothing goes: what a write changes is small, and few own any of it."""
+    out = a
+    for element in b if len(b) <= len(a) else a:
+        ours, theirs = a.get(element), b.get(element)
+        if ours is None or theirs is None:
+            continue
+        left = _less(ours, theirs)
+        if left is ours:
+            continue
+        if out is a:
+            out = dict(a)
+        if left is None:
+            del out[element]
         else:
-            below = _difference(ours, theirs)
-            if below:
-                out[element] = _normal(below)
+            out[element] = left
     return out
+
+
+def _less(ours: Tree, theirs: Tree) -> Tree | None:
+    """Difference of two nodes below the root; None where nothing is left."""
+    if not ours:
+        return None if is_member(theirs) else ours
+    if not theirs:
+        return {inner: node for inner, node in ours.items() if inner != SELF} if SELF in ours else ours
+    below = _difference(ours, theirs)
+    return below if below is ours else _normal(below) if below else None
 
 
 def _recursive_difference(a: Tree, b: Tree) -> Tree:

@@ -306,7 +306,7 @@ def _managers(live: Object, new: Object, *, through_subresource: bool) -> Manage
         if is_reset(sent):
             return {}
         try:
-            managers = decode(sent)
+            managers = decode(sent, known=stored or ())
         except InvalidManagedFields:
             managers = {}
         if managers:
@@ -335,7 +335,9 @@ def _without_managed(obj: Object) -> Object:
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict) or "managedFields" not in metadata:
         return obj
-    return {**obj, "metadata": {name: item for name, item in metadata.items() if name != "managedFields"}}
+    metadata = metadata.copy()
+    del metadata["managedFields"]
+    return {**obj, "metadata": metadata}
 
 
 def _with_managed(obj: Object, entries: list[Entry]) -> Object:

@@ -74,6 +74,6 @@ def settle_times(new: Object, old: Object, same: Callable[[Object, Object], bool
     managed, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
     if not managed or not before or managed == before:
         return
-    kept = keep_times(managed, before)
-    if kept != managed and same({**new, "metadata": {**new["metadata"], "managedFields": before}}, old):
-        new["metadata"]["managedFields"] = kept
+    # Most writes change something else, and that is seen at once.
+    if same({**new, "metadata": {**new["metadata"], "managedFields": before}}, old):
+        new["metadata"]["managedFields"] = keep_times(managed, before)
