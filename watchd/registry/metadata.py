@@ -237,10 +237,12 @@ def generated_name(base: str, entropy: Entropy) -> str:
 def prepare_update(meta: Object, old: Mapping[str, Any]) -> None:
     """Put back what an update cannot change, in place.
 
-    A uid, and a time of deletion, that is given stays as it is: `validate_update` refuses another one.
+    A uid or a grace period that is given stays as it is: `validate_update` refuses another one. So does a time of deletion
+    where there is none; that of an object that is being deleted is put back.
     """
     for field in KEPT:
-        if field in IMMUTABLE_WHERE_GIVEN and meta.get(field) is not None and meta[field] != "":
+        put_back = field == "deletionTimestamp" and field in old
+        if field in IMMUTABLE_WHERE_GIVEN and not put_back and meta.get(field) is not None and meta[field] != "":
             continue
         if field in old:
             meta[field] = old[field]

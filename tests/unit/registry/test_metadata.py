@@ -147,7 +147,7 @@ def test_a_given_name_beats_a_generated_one():
 
 def test_an_update_keeps_what_it_cannot_change():
     old = {"name": "a", "uid": "u", "creationTimestamp": "c", "generation": 3}
-    new = {"name": "a", "generation": 9, "deletionTimestamp": "d", "selfLink": "/x", "labels": {}}
+    new = {"name": "a", "generation": 9, "selfLink": "/x", "labels": {}}
     metadata.prepare_update(new, old)
     assert new == {"name": "a", "uid": "u", "creationTimestamp": "c", "generation": 3, "labels": {}}
 
@@ -157,6 +157,14 @@ def test_an_update_cannot_take_back_a_deletion():
     new = {"name": "a", "deletionTimestamp": "later"}
     metadata.prepare_update(new, old)
     assert new == old
+
+
+def test_an_update_cannot_change_the_grace_period_of_a_deletion():
+    old = {"name": "a", "uid": "u", "deletionTimestamp": "d", "deletionGracePeriodSeconds": 0}
+    new = {"name": "a", "deletionGracePeriodSeconds": 3}
+    metadata.prepare_update(new, old)
+    found = texts(metadata.validate_update(new, old, namespaced=False))
+    assert set(found) == {"metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable"}
 
 
 def test_immutable_fields():
