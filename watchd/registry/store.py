@@ -204,7 +204,10 @@ class Store:
             problems = metadata.validate_create(
                 obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format
             )
-            self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", caller.warnings.append))
+            warnings: list[str] = []
+            self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", warnings.append))
+            # Of what is refused nothing is to be warned of.
+            caller.warnings.extend(warnings)
             attributes.name = name
             await self._admission.validate(attributes)
             if endpoint.version.status and strategy.status_reset:
