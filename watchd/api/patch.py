@@ -79,7 +79,9 @@ class Change:
         try:
             return _CODEC.decode(body)
         except DecodeError as e:
-            raise bad_request(f"error decoding patch: {e}") from e
+            if self.type is PatchType.STRATEGIC:
+                raise bad_request(f"error decoding patch: {e}") from e
+            raise bad_request("invalid JSON patch") from e
 
     def document(self, decoded: Decoded, schema: Schema) -> Document:
         """Take what a body holds for a patch. Raises StatusError (400; 413 for too many operations)."""

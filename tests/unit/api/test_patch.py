@@ -108,7 +108,15 @@ def test_what_does_not_apply_changes_nothing(operations):
     assert obj == {"spec": {"size": 1}, "list": [1, 2]}
 
 
-@pytest.mark.parametrize("body", [{"op": "add"}, "not json", 5, [5], [{"op": 5}], [{"op": "add", "path": []}], b"not json", b"", b"["])
+@pytest.mark.parametrize("kind", [JSON_PATCH, "application/merge-patch+json"])
+@pytest.mark.parametrize("body", [b"not json", b"", b"[", b"{"])
+def test_patches_that_are_no_json(kind, body):
+    with pytest.raises(StatusError, match="invalid JSON patch") as e:
+        load(kind, body)
+    assert e.value.code == 400
+
+
+@pytest.mark.parametrize("body", [{"op": "add"}, "not json", 5, [5], [{"op": 5}], [{"op": "add", "path": []}]])
 def test_malformed_json_patches(body):
     with pytest.raises(StatusError, match="error decoding patch: ") as e:
         load(JSON_PATCH, body)
