@@ -35,8 +35,12 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _DIGITS = bytes(ord("9") if 0x30 <= byte <= 0x39 else ord(" ") for byte in range(256))
 _LONG_NUMBER = b"9" * 19
 """19 digits in a row, after `_DIGITS`: only there can an integer be beyond int64."""
-_WHOLE = re.compile(rb"[0-9](?:\.0|e1[6-8])(?:[,}\]]|\Z)")
-"""A floating point number without a fraction that int64 may hold, as orjson writes it."""
+_WHOLE = (
+    re.compile(rb"\.0(?<=[0-9]\.0)(?:[,}\]]|\Z)"),
+    re.compile(rb"e1[6-8](?<=[0-9]e1[6-8])(?:[,}\]]|\Z)"),
+)
+"""A floating point number without a fraction that int64 may hold, as orjson writes it. Each begins with what it always
+begins with, since that is what the search for it is quick by: names of images and uids are full of what looks like one."""
 _HEADS = {kind: b'{"type":"%s","object":' % kind.encode() for kind in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")}
 
 
@@ -53,7 +57,8 @@ class JsonCodec:
 
         A plain body costs one parse and one proof: what orjson parsed is written again, and every field that a body
         holds twice is missing there with its colon. Colons in strings are on both sides, so equal numbers prove that
-        no field stood twice, whatever the whitespace; an escaped colon or a difference goes to the exact parser.
+        no field stood twice, whatever the whitespace; an escaped colon or a difference goes to the exact parser. A body
+        that is just what orjson writes needs no counting.
         """
         try:
             value = orjson.loads(data)
@@ -63,13 +68,9 @@ class JsonCodec:
             again = orjson.dumps(value)
         except TypeError as e:  # all it holds came from orjson, which writes 254 levels
             raise _too_deep(data) from e
-        if (
-            again.count(b":") != data.count(b":")
-            or (b"\\" in data and (b"\\u003a" in data or b"\\u003A" in data))
-            or _LONG_NUMBER in data.translate(_DIGITS)
-        ):
+        if (again != data and _may_hide_duplicates(data, again)) or _LONG_NUMBER in data.translate(_DIGITS):
             return _Exact().decode(data)
-        if (b".0" in again or b"e1" in again) and _WHOLE.search(again):
+        if any(whole.search(again) for whole in _WHOLE):
             value = _integers(value)
         return Decoded(value)
 
@@ -97,6 +98,13 @@ class JsonCodec:
         del count, size  # JSON has no use for them
         head = orjson.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata})
         return head[:-1] + b',"items":[', b",", b"]}\n"
+
+
+def _may_hide_duplicates(data: bytes, again: bytes) -> bool:
+    """Tell whether a field may stand twice in a body, given what orjson wrote of it."""
+    if again.count(b":") != data.count(b":"):
+        return True
+    return b"\\" in data and (b"\\u003a" in data or b"\\u003A" in data)
 
 
 class _Pairs(list[tuple[str, Any]]):
