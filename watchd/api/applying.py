@@ -13,6 +13,7 @@ from watchd.api.options import PatchOptions
 from watchd.registry.managed.errors import ManagedError
 from watchd.registry.managed.tracking import reset_fields
 from watchd.registry.registry import Endpoint
+from watchd.registry.store import parse_resource_version
 from watchd.status import StatusError, bad_request, conflict, json_type
 
 Object = dict[str, Any]
@@ -77,7 +78,8 @@ def merged(
     obj = copy_of(result.obj)
     type_check(endpoint, obj)
     if live is None:
-        obj["metadata"].pop("resourceVersion", None)
+        # What is none is refused also where there is nothing to compare it with.
+        parse_resource_version(obj["metadata"].pop("resourceVersion", ""))
     return obj
 
 

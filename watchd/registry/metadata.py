@@ -16,7 +16,17 @@ from watchd.registry.managed.entries import is_plain
 from watchd.registry.strategy import NameFormat, Object
 from watchd.schema.typed import TypeMismatch, prune_and_check
 from watchd.seams import NAME_SUFFIX_LENGTH, Clock, Entropy, rfc3339
-from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, internal, invalid
+from watchd.status import (
+    FieldError,
+    FieldProblem,
+    StatusError,
+    Written,
+    bad_request,
+    go_json,
+    go_quote,
+    internal,
+    invalid,
+)
 
 ANNOTATIONS_MAX = 256 << 10
 """Bytes of all keys and values of the annotations (apimachinery's TotalAnnotationSizeLimitB)."""
@@ -98,6 +108,9 @@ OBJECT_META: dict[str, Any] = {
     },
 }
 """The fields that metadata has, as a schema for decoding."""
+
+
+_OWNER_FIELDS = tuple(OBJECT_META["properties"]["ownerReferences"]["items"]["properties"])
 
 
 def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> list[str]:
@@ -347,7 +360,7 @@ def _owner_references(meta: Mapping[str, Any]) -> list[FieldError]:
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {controller} and {name}'
                 )
-                out.append(_invalid("ownerReferences", references, why))
+                out.append(_invalid("ownerReferences", Written(f"[{','.join(map(_reference_text, references))}]"), why))
             else:
                 controller = name
     return out
@@ -369,8 +382,14 @@ def _owner_reference(reference: Mapping[str, Any], path: str) -> list[FieldError
     )
     if api_version == "v1" and reference.get("kind") == "Event":
         why = "/v1, Kind=Event is disallowed from being an owner"
-        out.append(FieldError(FieldProblem.INVALID, path, dict(reference), why))
+        out.append(FieldError(FieldProblem.INVALID, path, Written(_reference_text(reference)), why))
     return out
+
+
+def _reference_text(reference: Mapping[str, Any]) -> str:
+    """Write an owner reference as JSON, its fields in the order of the reference's type and not by name."""
+    fields = (f"{go_json(field)}:{go_json(reference[field])}" for field in _OWNER_FIELDS if field in reference)
+    return f"{{{','.join(fields)}}}"
 
 
 def _parse(api_version: str) -> GroupVersion | None:

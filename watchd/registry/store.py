@@ -57,6 +57,9 @@ UINT64_LIMIT = 1 << 64
 UINT64_DIGITS = len(str(UINT64_LIMIT))
 """Longer numbers are out of range, whatever they are; Python limits their conversion."""
 
+GROUPS_IN_KEYS = frozenset({"apiextensions.k8s.io"})
+"""The built-in groups that the reference's keys name."""
+
 SCAN_PAGE = 500
 """Keys looked at in one go while a collection is walked: about a millisecond of the loop."""
 
@@ -169,15 +172,16 @@ class Store:
 
         Raises StatusError: 409 AlreadyExists, 422 Invalid, what admission refuses, what the log fails with.
         """
-        generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
+        generated = bool(obj["metadata"].get("generateName"))
+        attempts = GENERATE_ATTEMPTS if generated and not obj["metadata"].get("name") else 1
         original = orjson.dumps(obj)
-        for attempt in range(GENERATE_ATTEMPTS):
+        for attempt in range(attempts):
             try:
                 return await self._create(endpoint, namespace, original, caller, tracked=tracked)
             except StatusError as error:
                 if error.reason is not Reason.ALREADY_EXISTS or not generated:
                     raise
-                if attempt == GENERATE_ATTEMPTS - 1:
+                if attempt == attempts - 1:
                     raise _no_name_left(error) from error
         raise AssertionError("unreachable")
 
@@ -215,17 +219,15 @@ class Store:
                 strategy.default(obj)
             key = endpoint.key(namespace, name)
             if caller.dry_run:
-                if await self.log.get(key) is not None:
-                    raise already_exists(endpoint.group, endpoint.resource, name)
+                if (found := await self.log.get(key)) is not None:
+                    raise _taken(endpoint, name, found)
                 return Written(_as_stored(endpoint, obj), None, created=True)
             metadata.drop_resource_version(obj["metadata"])
             try:
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
             except storage_errors.Conflict as error:
                 if error.key == key:
-                    found = await self.log.get(key)
-                    deleting = found is not None and "deletionTimestamp" in load(kind, endpoint.version.name, found)["metadata"]
-                    raise already_exists(endpoint.group, endpoint.resource, name, deleting=deleting) from error
+                    raise _taken(endpoint, name, await self.log.get(key)) from error
                 await trio.lowlevel.checkpoint()
                 continue
             _set_revision(obj, stored.revision)
@@ -278,7 +280,7 @@ class Store:
                     raise not_found(endpoint.group, endpoint.resource, name)
                 if uid:
                     # Whoever names a uid means an object that was there, and must not bring it back as another one.
-                    raise conflict(endpoint.group, endpoint.resource, name, _other_uid(uid, ""))
+                    raise conflict(endpoint.group, endpoint.resource, name, _other_uid(endpoint, key, uid, ""))
                 try:
                     return await self.create(endpoint, namespace, await create(), caller, tracked=tracked)
                 except StatusError as error:
@@ -306,7 +308,7 @@ class Store:
         """Compare the uid asked for and the new object's resourceVersion with what is stored."""
         old_uid = old["metadata"].get("uid", "")
         if uid and uid != old_uid:
-            raise conflict(endpoint.group, endpoint.resource, name, _other_uid(uid, old_uid))
+            raise conflict(endpoint.group, endpoint.resource, name, _other_uid(endpoint, stored.key, uid, old_uid))
         revision = parse_resource_version(new["metadata"].get("resourceVersion") or "")
         if revision == NOTHING:
             if not endpoint.kind.strategy.unconditional_update:
@@ -327,7 +329,9 @@ class Store:
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if validate:
             problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
-            self._refuse(endpoint, new, problems + strategy.judge(new, old, subresource, attributes.warnings.append))
+            warnings: list[str] = []
+            self._refuse(endpoint, new, problems + strategy.judge(new, old, subresource, warnings.append))
+            attributes.warnings.extend(warnings)
         await self._admission.validate(attributes)
         if endpoint.version.status and strategy.status_reset:
             strategy.default(new)
@@ -537,13 +541,23 @@ def parse_resource_version(text: str) -> Revision:
     elif len(text) > UINT64_DIGITS or int(text) >= UINT64_LIMIT:
         why = "value out of range"
     if why:
-        quoted = go_quote(text)
-        raise internal(f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {why}")
+        raise internal(f"strconv.ParseUint: parsing {go_quote(text)}: {why}")
     return Revision(int(text))
 
 
-def _other_uid(asked: str, found: str) -> str:
-    return f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
+def _other_uid(endpoint: Endpoint, key: Key, asked: str, found: str) -> str:
+    """Say that a uid is not the stored one: clients look for these words, and for the key that etcd would have."""
+    group = f"{endpoint.group}/" if endpoint.kind.custom or endpoint.group in GROUPS_IN_KEYS else ""
+    path = f"/registry/{group}{endpoint.resource}/{path_of(key)}"
+    why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
+    return f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+
+
+def _taken(endpoint: Endpoint, name: str, found: Stored | None) -> StatusError:
+    """409 for a name that is taken, or was a moment ago."""
+    meta = load(endpoint.kind, endpoint.version.name, found)["metadata"] if found else {}
+    deleting = "deletionTimestamp" in meta
+    return already_exists(endpoint.group, endpoint.resource, name, deleting=deleting)
 
 
 def _no_name_left(error: StatusError) -> StatusError:

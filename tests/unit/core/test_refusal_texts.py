@@ -1,0 +1,129 @@
+"""What refused writes are told, word for word as the reference says it."""
+
+from __future__ import annotations
+
+import pytest
+
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "u", "controller": True}
+
+
+@pytest.fixture
+async def things(core, samples):
+    await core.nursery.start(core.definitions.run)
+    await core.define(samples.definition(versions=[samples.version(status=True)]))
+    await core.call("POST", samples.things, samples.thing(x=1))
+    return samples.things
+
+
+async def apply(core, path, obj, query=""):
+    headers = {"content-type": "application/apply-patch+yaml"}
+    return await core.call("PATCH", path, obj, f"fieldManager=m&force=true&{query}", headers=headers)
+
+
+# resourceVersion
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("x", "invalid syntax"), ("+5", "invalid syntax"), ("18446744073709551616", "value out of range")]
+)
+async def test_revision_that_is_none_is_told_by_its_parser(core, samples, things, text, why):
+    obj = samples.thing()
+    obj["metadata"]["resourceVersion"] = text
+    new = {**obj, "metadata": {**obj["metadata"], "name": "b"}}
+    answers = [
+        await core.call("PUT", f"{things}/a", obj),
+        await core.call("PUT", f"{things}/a/status", obj),
+        await core.patch(f"{things}/a", {"metadata": {"resourceVersion": text}}),
+        await apply(core, f"{things}/a", obj),
+        await apply(core, f"{things}/b", new),
+    ]
+    told = {(answer.status, answer.json["message"]) for answer in answers}
+    assert told == {(500, f'strconv.ParseUint: parsing "{text}": {why}')}
+
+
+# Names that are taken
+
+
+async def test_dry_run_tells_a_name_that_is_on_its_way_out(core, samples, things):
+    await core.patch(f"{things}/a", {"metadata": {"finalizers": ["e.com/f"]}})
+    await core.call("DELETE", f"{things}/a")
+    message = 'object is being deleted: things.example.com "a" already exists'
+    for query in ("", "dryRun=All"):
+        answer = await core.call("POST", things, samples.thing(), query)
+        assert (answer.status, answer.json["message"]) == (409, message)
+
+
+async def test_generate_name_is_blamed_also_where_a_name_was_given(core, samples, things):
+    obj = samples.thing()
+    obj["metadata"]["generateName"] = "x-"
+    answer = await core.call("POST", things, obj)
+    assert answer.json["message"] == (
+        'things.example.com "a" already exists, the server was not able to generate a unique name for the object'
+    )
+    assert answer.json["details"]["retryAfterSeconds"] == 1
+
+
+# uid
+
+
+@pytest.mark.parametrize("tail", ["", "/status"])
+async def test_other_uid_is_told_with_the_key(core, samples, things, tail):
+    uid = (await core.call("GET", f"{things}/a")).json["metadata"]["uid"]
+    obj = samples.thing()
+    obj["metadata"]["uid"] = "other"
+    answer = await core.call("PUT", f"{things}/a{tail}", obj)
+    assert answer.status == 409
+    assert answer.json["message"] == (
+        'Operation cannot be fulfilled on things.example.com "a": StorageError: invalid object, Code: 4, '
+        "Key: /registry/example.com/things/default/a, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: other, UID in object meta: {uid}"
+    )
+
+
+async def test_key_of_a_definition_names_its_group_and_that_of_a_configmap_does_not(core, samples, things):
+    for path, key in (
+        (
+            f"{samples.definitions}/things.example.com",
+            "apiextensions.k8s.io/customresourcedefinitions/things.example.com",
+        ),
+        (f"{samples.config_maps}/c", "configmaps/default/c"),
+    ):
+        if path.endswith("/c"):
+            await core.config_map("c")
+        obj = (await core.call("GET", path)).json
+        obj["metadata"]["uid"] = "other"
+        answer = await core.call("PUT", path, obj)
+        assert answer.status == 409
+        assert f"Key: /registry/{key}, ResourceVersion: 0, " in answer.json["message"]
+
+
+# Owners
+
+
+async def test_owners_are_quoted_in_the_order_of_their_type(core, samples, things):
+    obj = samples.thing("b")
+    obj["metadata"]["ownerReferences"] = [
+        OWNER,
+        {"controller": True, "uid": "v", "name": "b<", "kind": "K", "apiVersion": "v1"},
+    ]
+    answer = await core.call("POST", things, obj)
+    (cause,) = answer.json["details"]["causes"]
+    assert cause["message"] == (
+        'Invalid value: [{"apiVersion":"v1","kind":"ConfigMap","name":"a","uid":"u","controller":true},'
+        '{"apiVersion":"v1","kind":"K","name":"b\\u003c","uid":"v","controller":true}]: Only one reference can have '
+        'Controller set to true. Found "true" in references for ConfigMap/a and K/b<'
+    )
+
+
+# Warnings
+
+
+@pytest.mark.parametrize("change", [apply, lambda core, path, obj: core.patch(path, obj)])
+async def test_nothing_is_warned_of_in_a_change_that_is_refused(core, samples, things, change):
+    obj = {**samples.thing(), "metadata": {"name": "a", "finalizers": ["a b"]}}
+    answer = await change(core, f"{things}/a", obj)
+    assert (answer.status, answer.warnings) == (422, [])
+    obj["metadata"]["finalizers"] = ["plain"]
+    answer = await change(core, f"{things}/a", obj)
+    assert answer.status == 200
+    assert len(answer.warnings) == 1
