@@ -383,6 +383,17 @@ def forbidden(group: str, resource: str, name: str, why: str, causes: Sequence[C
     )
 
 
+def no_such_resource() -> StatusError:
+    """404 for a path of a built-in group that nobody serves."""
+    return StatusError(Reason.NOT_FOUND, "the server could not find the requested resource", details=True)
+
+
+def method_not_allowed() -> StatusError:
+    """405 for a method that a path does not take, whatever is there; custom kinds have `method_not_supported`."""
+    what = "the server does not allow this method on the requested resource"
+    return StatusError(Reason.METHOD_NOT_ALLOWED, what, details=True)
+
+
 def method_not_supported(group: str, resource: str, action: str) -> StatusError:
     """405 for a verb that a resource does not have."""
     message = f"{action} is not supported on resources of kind {go_quote(qualified(group, resource))}"

@@ -15,7 +15,7 @@ from storage.errors import StorageError
 from storage.log import Log
 from storage.types import Revision
 from watchd.api.message import Request, Response
-from watchd.status import Reason, StatusError, bad_request, internal
+from watchd.status import bad_request, internal, method_not_allowed, no_such_resource
 
 COMPACT_PATH = "/debug/watchd/compact"
 """Where compaction is asked for."""
@@ -34,9 +34,9 @@ class Admin:
     async def handle(self, request: Request) -> Response:
         """Answer a request that was let through. Raises StatusError."""
         if request.path != COMPACT_PATH:
-            raise StatusError(Reason.NOT_FOUND, "the server could not find the requested resource")
+            raise no_such_resource()
         if request.method != "POST":
-            raise StatusError(Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource")
+            raise method_not_allowed()
         asked = request.param("revision")
         floor = await self.compact(self.log.head if asked == "head" else read_revision(asked))
         body = orjson.dumps({"floor": floor, "head": self.log.head})

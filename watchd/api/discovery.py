@@ -20,7 +20,7 @@ from conversion.gvk import GroupVersion, version_priority
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import TYPED_CODECS, Accepted, is_pretty, not_acceptable, parse_accept, transformation_of
 from watchd.registry.kind import SUBRESOURCE_VERBS, Kind, Version
-from watchd.status import Reason, StatusError
+from watchd.status import method_not_allowed
 
 AGGREGATED_GROUP, AGGREGATED_VERSION, AGGREGATED_KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
 """What Accept asks for; v2beta1 is no longer served, as in the reference."""
@@ -140,10 +140,8 @@ class Discovery:
         build = self._builder(path, request)
         if build is None:
             return page_not_found()
-        if request.method not in ("GET", "HEAD"):
-            raise StatusError(
-                Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
-            )
+        if request.method != "GET" and self._builtin(path):
+            raise method_not_allowed()
         accepted, aggregated = _accept(request, aggregates=path in ("/api", "/apis"))
         if aggregated:
             return self._aggregated(path, request, accepted)
@@ -155,6 +153,13 @@ class Discovery:
         else:
             body, _ = self._kept((path, accepted.content_type, str(accepted.pretty)), lambda: accepted.encode(build()))
         return Response(200, [("content-type", accepted.content_type), ("vary", "Accept")], body)
+
+    def _builtin(self, path: str) -> bool:
+        """Tell whether a path is that of a built-in group: the reference routes GET alone there, and all methods elsewhere."""
+        root, _, rest = path[1:].partition("/")
+        group = "" if root == "api" else rest.partition("/")[0] or None
+        versions = {} if group is None else self._groups.get(group, {})
+        return any(not kind.custom for kinds in versions.values() for kind in kinds)
 
     def _kept(self, form: tuple[str, ...], make: Callable[[], bytes]) -> tuple[bytes, str]:
         found = self._answers.get(form)

@@ -19,7 +19,7 @@ from watchd.auth.authorization import Attributes, Authorizer, require
 from watchd.auth.user import User
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.store import storage_failure
-from watchd.status import Reason, StatusError
+from watchd.status import Reason, StatusError, method_not_allowed, no_such_resource
 
 Answer = Callable[[Request], Awaitable[Response]]
 """Answers the paths below one that are no resource's. Raises StatusError."""
@@ -94,7 +94,8 @@ class API:
         if not info.is_resource:
             return await self._page(request)
         endpoint = self._registry.endpoint(info.group, info.version, info.resource)
-        if endpoint is None or info.extra:
+        # What follows the subresource of a custom object is nobody's, and the reference reads past it.
+        if endpoint is None or (info.extra and not endpoint.kind.custom):
             return self._unknown(info)
         # All namespaces of a built-in kind can be read at once, and no more; other paths out of scope are nobody's.
         across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
@@ -102,10 +103,10 @@ class API:
             return self._unknown(info)
         # The reference routes HEAD to custom kinds alone (PROTOCOL.md section 3).
         head = request.method == "HEAD" and not endpoint.kind.custom
-        if head or not info.verb or not _in_scope(endpoint, info):
-            raise StatusError(
-                Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
-            )
+        # Custom kinds say themselves that they have no such verb, and first whether they have the subresource.
+        verbless = not info.verb and not endpoint.kind.custom
+        if head or verbless or not _in_scope(endpoint, info):
+            raise method_not_allowed()
         call = Call(request, info, endpoint, user)
         if endpoint.version.deprecation_warning:
             call.warnings.append(endpoint.version.deprecation_warning)
@@ -125,7 +126,7 @@ class API:
         """Answer a resource that is not served: in words where a built-in group is asked, as the reference does."""
         builtin = any(not kind.custom and kind.group == info.group for kind in self._registry.kinds)
         if builtin and self._registry.serves_group_version(info.group, info.version):
-            raise StatusError(Reason.NOT_FOUND, "the server could not find the requested resource")
+            raise no_such_resource()
         return page_not_found()
 
 

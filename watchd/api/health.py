@@ -6,7 +6,6 @@ import attrs
 
 from watchd.api.message import Request, Response
 from watchd.health import Health
-from watchd.status import Reason, StatusError
 
 HEADERS = (
     ("content-type", "text/plain; charset=utf-8"),
@@ -23,11 +22,7 @@ class HealthPages:
     health: Health
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request that was let through. Raises StatusError."""
-        if request.method not in {"GET", "HEAD"}:
-            raise StatusError(
-                Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
-            )
+        """Answer a request that was let through, whatever its method, as the reference does."""
         endpoint, _, name = request.path.strip("/").partition("/")
         query = request.query
         report = self.health.report(endpoint, name, verbose="verbose" in query, exclude=query.get("exclude", ()))

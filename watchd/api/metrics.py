@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from watchd.api.discovery import page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.requestinfo import RequestInfo
 
@@ -36,6 +37,9 @@ _VERBS = {
     "delete": "DELETE",
     "deletecollection": "DELETECOLLECTION",
 }
+METRICS_PATH = "/metrics"
+"""Where they are, and nowhere below."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READING = frozenset({"get", "list", "watch", "head", "options"})
 
@@ -208,6 +212,8 @@ class Metrics:
 
     async def handle(self, request: Request) -> Response:
         """Answer /metrics, in Prometheus' text format or OpenMetrics as Accept says."""
+        if request.path != METRICS_PATH:
+            return page_not_found()
         if self._count_objects is not None and trio.current_time() - self._counted_at >= OBJECTS_SECONDS:
             self._counted_at = trio.current_time()
             self._objects.counts = await self._count_objects()

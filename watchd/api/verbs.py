@@ -43,7 +43,9 @@ from watchd.status import (
     Reason,
     StatusError,
     bad_request,
+    method_not_allowed,
     method_not_supported,
+    no_such_resource,
     not_found,
     success,
 )
@@ -124,7 +126,7 @@ class Verbs:
             or subresource in kind.subresources
         )
         if not known:
-            raise not_found(kind.group, kind.names.plural, info.name)
+            raise not_found(kind.group, kind.names.plural, info.name) if kind.custom else no_such_resource()
         allowed = {"get", "update", "patch"} if subresource in ("status", SCALE) else {"update"}
         if info.verb not in allowed:
             raise self._not_supported(call)
@@ -134,9 +136,7 @@ class Verbs:
         kind = call.endpoint.kind
         if kind.custom:
             return method_not_supported(kind.group, kind.names.plural, ACTIONS.get(call.info.verb, call.info.verb))
-        return StatusError(
-            Reason.METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource"
-        )
+        return method_not_allowed()
 
     # Reading
 

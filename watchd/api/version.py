@@ -10,6 +10,7 @@ import trio
 from conversion.codec import JSON
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import CODECS
+from watchd.status import method_not_allowed
 
 MAJOR, MINOR = "1", "37"
 """The release of the reference whose protocol is served: clients switch features by it."""
@@ -47,7 +48,8 @@ def version_info() -> dict[str, str]:
 
 
 async def handle(request: Request) -> Response:
-    """Answer /version: indented, whoever asks, as the reference does."""
-    del request
+    """Answer /version: indented, whoever asks, as the reference does. Raises StatusError (405)."""
     await trio.lowlevel.checkpoint()
+    if request.method != "GET":
+        raise method_not_allowed()
     return Response(200, [("content-type", JSON)], CODECS[JSON].encode_pretty(version_info()))

@@ -234,9 +234,16 @@ def test_refusals(discovery):
     with pytest.raises(StatusError) as e:
         ask(discovery, "/apis", AGGREGATED_TYPE.replace("v2", "v2beta1"))
     assert e.value.code == 406
-    with pytest.raises(StatusError) as e:
-        ask(discovery, "/apis", method="POST")
-    assert e.value.code == 405
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
+def test_methods_matter_to_built_in_groups_alone(discovery, method):
+    for path in ("/", "/apis", f"/apis/{GROUP}", f"/apis/{GROUP}/v1"):
+        assert ask(discovery, path, method=method).status == 200
+    for path in ("/api", "/api/v1"):
+        with pytest.raises(StatusError) as e:
+            ask(discovery, path, method=method)
+        assert (e.value.code, e.value.to_object()["details"]) == (405, {})
 
 
 def test_kept_until_the_kinds_change(discovery, installed):

@@ -75,7 +75,32 @@ async def test_methods_that_a_path_does_not_take(core, samples, method, path):
     )
     assert (answer.status, answer.json["reason"]) == (405, "MethodNotAllowed")
     assert answer.json["message"] == "the server does not allow this method on the requested resource"
+    assert answer.json["details"] == {}
     assert core.log.head == head
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "BREW"])
+async def test_custom_kinds_have_no_verb_for_other_methods(core, samples, method):
+    await core.nursery.start(core.definitions.run)
+    await core.define(samples.definition(versions=[samples.version(status=True)]))
+    for path in (samples.things, f"{samples.things}/a", f"{samples.things}/a/status"):
+        answer = await core.call(method, path)
+        assert (answer.status, answer.json["details"]) == (405, {"group": "example.com", "kind": "things"})
+        assert answer.json["message"] == ' is not supported on resources of kind "things.example.com"'
+    answer = await core.call(method, f"{samples.things}/a/none")
+    assert (answer.status, answer.json["message"]) == (404, 'things.example.com "a" not found')
+    # A path that misses the scope is nobody's.
+    assert (await core.call(method, "/apis/example.com/v1/things")).body == PAGE
+
+
+async def test_paths_that_go_on_behind_the_subresource(core, samples):
+    await core.nursery.start(core.definitions.run)
+    await core.define(samples.definition(versions=[samples.version(status=True)]))
+    created = (await core.call("POST", samples.things, samples.thing())).json
+    assert (await core.call("GET", f"{samples.things}/a/status/x/y")).json == created
+    assert (await core.call("GET", f"{samples.things}/a/none/x")).json["message"] == 'things.example.com "a" not found'
+    answer = await core.call("GET", f"{samples.definitions}/things.example.com/status/x")
+    assert (answer.status, answer.json["details"]) == (404, {})
 
 
 async def test_custom_kinds_say_it_in_their_own_words(core, samples):
