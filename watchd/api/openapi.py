@@ -8,7 +8,7 @@ somebody asks for its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from weakref import WeakKeyDictionary
 
@@ -18,10 +18,11 @@ import trio
 
 from conversion.codec import JSON
 from conversion.gvk import GroupVersion, version_priority
+from conversion.openapi_protobuf import MEDIA_TYPE_V2, MEDIA_TYPE_V3, OLD_MEDIA_TYPE_V2, OLD_MEDIA_TYPE_V3
 from watchd.api.discovery import Kinds, page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import parse_accept
-from watchd.api.openapi_build import document_v2, document_v3
+from watchd.api.openapi_build import PROTOBUF_V2, PROTOBUF_V3, document_v2, document_v3
 from watchd.api.openapi_operations import schema_name
 from watchd.api.openapi_schemas import meta
 from watchd.api.version import MAJOR, MINOR, package_version
@@ -31,14 +32,32 @@ from watchd.seams import Clock, Runner
 from watchd.status import Reason, StatusError
 
 CACHE_BYTES = 32 << 20
-"""Documents kept, in bytes of JSON; the largest definitions in use make about one MiB each."""
+"""Documents kept, in bytes; the largest definitions in use make about one MiB each."""
 
 YEAR_SECONDS = 365 * 86400
 """How long a document may be kept by a client that named its hash (the reference's Expires)."""
 
 _INDEX, _V2 = "/openapi/v3", "/openapi/v2"
+_VARY = ("vary", "Accept")
 
 Served = list[tuple[Kind, Version]]
+Build = Callable[[Served], bytes]
+
+
+def _protobuf_v2(served: Served) -> bytes:
+    return document_v2(served, PROTOBUF_V2)
+
+
+def _protobuf_v3(served: Served) -> bytes:
+    return document_v3(served, PROTOBUF_V3)
+
+
+_BUILDS_V2: dict[str, Build] = {JSON: document_v2, MEDIA_TYPE_V2: _protobuf_v2}
+_BUILDS_V3: dict[str, Build] = {JSON: document_v3, MEDIA_TYPE_V3: _protobuf_v3}
+"""What a document can be had as, the one for any type first."""
+
+_ANSWERED = {OLD_MEDIA_TYPE_V2: MEDIA_TYPE_V2, OLD_MEDIA_TYPE_V3: MEDIA_TYPE_V3}
+"""Names asked for -> names answered."""
 
 
 @attrs.frozen
@@ -66,8 +85,8 @@ class OpenAPI:
         self._digests: WeakKeyDictionary[Kind, dict[str, bytes]] = WeakKeyDictionary()
         """Kind -> version -> digest of all that its part of a document depends on."""
         self._catalogue: _Catalogue | None = None
-        self._documents: dict[str, bytes] = {}
-        """Hash -> document, the one not asked for the longest first."""
+        self._documents: dict[tuple[str, str], bytes] = {}
+        """Hash and media type -> document, the one not asked for the longest first."""
         self._building = trio.Lock()
         """One at a time: clients that all come at once get one document, built once."""
 
@@ -84,16 +103,23 @@ class OpenAPI:
         if path == _INDEX:
             known = _not_modified(request, catalogue.index_hash)
             return known or _found(catalogue.index, catalogue.index_hash)
-        if not _takes_json(request):
-            return Response(406, [])
+        builds = _BUILDS_V2 if path == _V2 else _BUILDS_V3
+        media_type = _media_type(request, builds)
+        if media_type is None:
+            return Response(406, [_VARY])
         etag = catalogue.hashes.get(path)
         if etag is None:
             return Response(404, [])
         asked = request.param("hash") if path != _V2 else ""
         if asked and asked != etag:
-            return Response(301, [("location", f"{path}?hash={etag}")])
-        response = _not_modified(request, etag) or _found(await self._document(catalogue, path, etag), etag)
-        response.headers.append(("vary", "Accept"))
+            headers = [("content-type", media_type), ("etag", f'"{etag}"'), ("location", f"{path}?hash={etag}"), _VARY]
+            return Response(301, headers)
+        response = _not_modified(request, etag)
+        if response is None:
+            served = catalogue.served if path == _V2 else catalogue.groups[path.removeprefix(f"{_INDEX}/")]
+            document = await self._document(builds[media_type], served, (etag, media_type))
+            response = _found(document, etag, media_type)
+        response.headers.append(_VARY)
         if asked:
             expires = self._clock.now_ms() // 1000 + YEAR_SECONDS
             response.headers += [("cache-control", "public, immutable"), ("expires", formatdate(expires, usegmt=True))]
@@ -108,10 +134,12 @@ class OpenAPI:
             catalogue = self._catalogue
             if catalogue is None or catalogue.generation != self._kinds.generation:
                 # Off the loop: large definitions take their time to be hashed and written.
-                catalogue = await self._runner.run_sync(self._catalogued, self._kinds.generation, list(self._kinds.kinds))
+                catalogue = await self._runner.run_sync(
+                    self._catalogued, self._kinds.generation, list(self._kinds.kinds)
+                )
                 self._catalogue = catalogue
                 current = set(catalogue.hashes.values())
-                self._documents = {etag: text for etag, text in self._documents.items() if etag in current}
+                self._documents = {key: text for key, text in self._documents.items() if key[0] in current}
             return catalogue
 
     def _catalogued(self, generation: int, kinds: Sequence[Kind]) -> _Catalogue:
@@ -123,19 +151,17 @@ class OpenAPI:
         index = orjson.dumps({"paths": paths})
         return _Catalogue(generation, groups, served, hashes, index, hashlib.sha512(index).hexdigest().upper())
 
-    async def _document(self, catalogue: _Catalogue, path: str, etag: str) -> bytes:
-        if etag not in self._documents:
+    async def _document(self, build: Build, served: Served, key: tuple[str, str]) -> bytes:
+        if key not in self._documents:
             async with self._building:
-                if etag not in self._documents:
-                    build: Callable[[Served], bytes] = document_v2 if path == _V2 else document_v3
-                    served = catalogue.served if path == _V2 else catalogue.groups[path.removeprefix(f"{_INDEX}/")]
-                    self._keep(etag, await self._runner.run_sync(build, served))
+                if key not in self._documents:
+                    self._keep(key, await self._runner.run_sync(build, served))
         # Back to the end of the line.
-        found = self._documents[etag] = self._documents.pop(etag)
+        found = self._documents[key] = self._documents.pop(key)
         return found
 
-    def _keep(self, etag: str, document: bytes) -> None:
-        self._documents[etag] = document
+    def _keep(self, key: tuple[str, str], document: bytes) -> None:
+        self._documents[key] = document
         total = sum(map(len, self._documents.values()))
         for oldest in list(self._documents)[:-1]:
             if total <= CACHE_BYTES:
@@ -181,9 +207,18 @@ def _group_versions(kinds: Sequence[Kind]) -> dict[str, Served]:
     return out
 
 
-def _takes_json(request: Request) -> bool:
-    header = request.headers.get("accept", "").strip()
-    return not header or any(clause.takes(JSON) for clause in parse_accept(header))
+def _media_type(request: Request, offered: Iterable[str]) -> str | None:
+    """Choose how a document is answered, or return None for a client that takes none of it.
+
+    Both forms have one hash, as in the reference: Vary tells caches that the text differs.
+    """
+    header = request.headers.get("accept", "").strip() or "*/*"
+    for clause in parse_accept(header):
+        named = f"{clause.type}/{clause.subtype}"
+        for media_type in offered:
+            if clause.takes(media_type) or _ANSWERED.get(named) == media_type:
+                return media_type
+    return None
 
 
 def _not_modified(request: Request, etag: str) -> Response | None:
@@ -193,5 +228,5 @@ def _not_modified(request: Request, etag: str) -> Response | None:
     return Response(304, [("etag", quoted)]) if quoted in known else None
 
 
-def _found(text: bytes, etag: str) -> Response:
-    return Response(200, [("content-type", JSON), ("etag", f'"{etag}"')], text)
+def _found(text: bytes, etag: str, media_type: str = JSON) -> Response:
+    return Response(200, [("content-type", media_type), ("etag", f'"{etag}"')], text)

@@ -7,13 +7,14 @@ the others waiting for one piece at most.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Protocol
 
 import attrs
 import orjson
 
+from conversion.openapi_protobuf import ENCODER_V2, ENCODER_V3, Encoder
 from watchd.api.openapi_operations import META, Operation, operations
 from watchd.api.openapi_schemas import REF_V2, meta, references, schemas_v2, schemas_v3, shared_schemas, shared_v2
 from watchd.api.version import MAJOR, MINOR
@@ -36,8 +37,32 @@ _UNSHARED_V2 = frozenset({"name", "dryRun", "fieldValidation"})
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
+@attrs.frozen
+class Form:
+    """How a document is written down."""
+
+    piece: Callable[[str, Object], Any]
+    """Name of a message and a value -> what a document has in the value's place, encoded."""
+    document: Callable[[Object], bytes]
+
+
+def _json_piece(_: str, value: Object) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(value))
+
+
+def _protobuf(encoder: Encoder) -> Form:
+    return Form(encoder.encode, partial(encoder.encode, "Document"))
+
+
+JSON_FORM = Form(_json_piece, orjson.dumps)
+PROTOBUF_V2, PROTOBUF_V3 = _protobuf(ENCODER_V2), _protobuf(ENCODER_V3)
+
+
 class Dialect(Protocol):
     """A version of OpenAPI."""
+
+    schema_message: str
+    """What a named schema is in protobuf."""
 
     def schemas(self, kind: Kind, version: Version) -> dict[str, Object]:
         """Return the schemas of a kind and its list."""
@@ -51,7 +76,7 @@ class Dialect(Protocol):
     def parameter(self, name: str, kind: str) -> Object:
         """Write a parameter of the path or the query."""
 
-    def document(self, parts: Parts) -> bytes:
+    def document(self, parts: Parts) -> Object:
         """Put the parts together."""
 
 
@@ -59,24 +84,25 @@ class Dialect(Protocol):
 class Parts:
     """The pieces of a document, encoded, by name."""
 
+    form: Form
     custom: bool
     """Whether all kinds are custom."""
-    paths: dict[str, bytes] = attrs.field(factory=dict)
-    schemas: dict[str, bytes] = attrs.field(factory=dict)
+    paths: dict[str, Any] = attrs.field(factory=dict)
+    schemas: dict[str, Any] = attrs.field(factory=dict)
 
 
-def document_v3(served: Served) -> bytes:
+def document_v3(served: Served, form: Form = JSON_FORM) -> bytes:
     """Write the document of one group version."""
-    return _document(_V3(), served)
+    return _document(_V3(), served, form)
 
 
-def document_v2(served: Served) -> bytes:
+def document_v2(served: Served, form: Form = JSON_FORM) -> bytes:
     """Write the one document of all group versions."""
-    return _document(_V2(), served)
+    return _document(_V2(form), served, form)
 
 
-def _document(dialect: Dialect, served: Served) -> bytes:
-    parts = Parts(custom=all(kind.custom for kind, _ in served))
+def _document(dialect: Dialect, served: Served, form: Form) -> bytes:
+    parts = Parts(form, custom=all(kind.custom for kind, _ in served))
     roots: set[str] = set()
     for kind, version in served:
         roots |= _add_paths(dialect, operations(kind, version), parts)
@@ -85,11 +111,11 @@ def _document(dialect: Dialect, served: Served) -> bytes:
         else:
             roots |= {name for schema in schemas_v3(kind, version).values() for name in references(schema)}
         for name, schema in dialect.schemas(kind, version).items():
-            parts.schemas[name] = orjson.dumps(schema)
+            parts.schemas[name] = form.piece(dialect.schema_message, schema)
     for name, schema in shared_schemas(roots - parts.schemas.keys()).items():
         if name not in parts.schemas:
-            parts.schemas[name] = orjson.dumps(dialect.shared(schema))
-    return dialect.document(parts)
+            parts.schemas[name] = form.piece(dialect.schema_message, dialect.shared(schema))
+    return form.document(dialect.document(parts))
 
 
 def _add_paths(dialect: Dialect, told: Iterable[Operation], parts: Parts) -> set[str]:
@@ -102,8 +128,10 @@ def _add_paths(dialect: Dialect, told: Iterable[Operation], parts: Parts) -> set
         names = sorted([*(name for name in ("name", "namespace") if f"{{{name}}}" in path), "pretty", *common])
         item: Object = {"parameters": [dialect.parameter(name, found[0].kind) for name in names]}
         item |= {operation.method: dialect.operation(operation, common) for operation in found}
-        parts.paths[path] = orjson.dumps(item)
-    return {name for found in paths.values() for operation in found for name in (operation.answer, operation.body) if name}
+        parts.paths[path] = parts.form.piece("PathItem", item)
+    return {
+        name for found in paths.values() for operation in found for name in (operation.answer, operation.body) if name
+    }
 
 
 def _own_parameters(operation: Operation, common: frozenset[str]) -> list[str]:
@@ -121,13 +149,14 @@ def _described(name: str, kind: str) -> tuple[Object, Object]:
     return {"description": description, **where, **required}, {"uniqueItems": True, "type": known["type"]}
 
 
-def _joined(pieces: Mapping[str, bytes]) -> bytes:
-    """Write an object of encoded values, sorted by name."""
-    return b"{" + b",".join(orjson.dumps(name) + b":" + pieces[name] for name in sorted(pieces)) + b"}"
+def _sorted(pieces: Mapping[str, Any]) -> Object:
+    return {name: pieces[name] for name in sorted(pieces)}
 
 
 class _V3:
     """OpenAPI 3.0."""
+
+    schema_message = "SchemaOrReference"
 
     def schemas(self, kind: Kind, version: Version) -> dict[str, Object]:
         return schemas_v3(kind, version)
@@ -156,17 +185,20 @@ class _V3:
     def _content(media_types: Iterable[str], schema: str) -> Object:
         return {str(media_type): {"schema": {"$ref": REF + schema}} for media_type in media_types}
 
-    def document(self, parts: Parts) -> bytes:
+    def document(self, parts: Parts) -> Object:
         info = _CUSTOM_INFO if parts.custom else _INFO
-        schemas = _joined({"schemas": _joined(parts.schemas)})
-        return _joined_in_order(openapi=orjson.dumps("3.0.0"), info=orjson.dumps(info), paths=_joined(parts.paths), components=schemas)
+        components = {"schemas": _sorted(parts.schemas)}
+        return {"openapi": "3.0.0", "info": info, "paths": _sorted(parts.paths), "components": components}
 
 
 class _V2:
     """Swagger 2.0: what many operations have in common is told once and referred to."""
 
-    def __init__(self) -> None:
-        self._parameters: dict[str, bytes] = {}
+    schema_message = "Schema"
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._parameters: dict[str, Any] = {}
 
     def schemas(self, kind: Kind, version: Version) -> dict[str, Object]:
         return schemas_v2(kind, version)
@@ -187,9 +219,9 @@ class _V2:
         return self._refer(body) if operation.body.startswith(META) else body
 
     def _refer(self, parameter: Object) -> Object:
-        text = orjson.dumps(parameter)
-        name = f"{parameter['name']}-{_name_hash(text)}"
-        self._parameters[name] = text
+        name = f"{parameter['name']}-{_name_hash(orjson.dumps(parameter))}"
+        if name not in self._parameters:
+            self._parameters[name] = self._form.piece("Parameter", parameter)
         return {"$ref": f"#/parameters/{name}"}
 
     def operation(self, operation: Operation, common: frozenset[str]) -> Object:
@@ -211,18 +243,14 @@ class _V2:
         out["responses"] = {**responses, "401": {"description": "Unauthorized"}}
         return {**out, "x-kubernetes-action": operation.action, "x-kubernetes-group-version-kind": operation.gvk}
 
-    def document(self, parts: Parts) -> bytes:
-        return _joined_in_order(
-            swagger=orjson.dumps("2.0"),
-            info=orjson.dumps(_INFO),
-            paths=_joined(parts.paths),
-            definitions=_joined(parts.schemas),
-            parameters=_joined(self._parameters),
-        )
-
-
-def _joined_in_order(**pieces: bytes) -> bytes:
-    return b"{" + b",".join(orjson.dumps(name) + b":" + piece for name, piece in pieces.items()) + b"}"
+    def document(self, parts: Parts) -> Object:
+        return {
+            "swagger": "2.0",
+            "info": _INFO,
+            "paths": _sorted(parts.paths),
+            "definitions": _sorted(parts.schemas),
+            "parameters": _sorted(self._parameters),
+        }
 
 
 @cache

@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from conversion.openapi_protobuf import ENCODER_V2, ENCODER_V3, MEDIA_TYPE_V2, MEDIA_TYPE_V3
 from watchd.api.message import Request
 from watchd.api.openapi import OpenAPI
 from watchd.api.openapi_operations import group_name, operations
@@ -35,7 +36,11 @@ SCHEMA = {
                 "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
                 "maybe": {"type": "array", "items": {"type": "string"}, "nullable": True},
                 "either": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
-                "inner": {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+                "inner": {
+                    "type": "object",
+                    "x-kubernetes-embedded-resource": True,
+                    "x-kubernetes-preserve-unknown-fields": True,
+                },
                 "odd": {"type": "object", "default": {"$ref": "#/components/schemas/nothing"}},
             },
         },
@@ -50,7 +55,12 @@ GIZMO = Kind(
     custom=True,
 )
 BARE = Kind(
-    group="bare.example.com", names=Names("bares", "Bare"), versions=(Version("v1"),), hub="v1", namespaced=False, custom=True
+    group="bare.example.com",
+    names=Names("bares", "Bare"),
+    versions=(Version("v1"),),
+    hub="v1",
+    namespaced=False,
+    custom=True,
 )
 
 
@@ -138,7 +148,10 @@ async def test_paths(openapi):
     assert many["delete"]["operationId"] == "deleteDiscoveryExampleComV1CollectionNamespacedGizmo"
     assert paths[f"{root}/gizmos"]["get"]["operationId"] == "listDiscoveryExampleComV1GizmoForAllNamespaces"
     reference = {"schema": {"$ref": f"#/components/schemas/{GIZMO_V3}"}}
-    assert many["post"]["requestBody"] == {"content": {"application/json": reference, "application/yaml": reference}, "required": True}
+    assert many["post"]["requestBody"] == {
+        "content": {"application/json": reference, "application/yaml": reference},
+        "required": True,
+    }
     assert one["patch"]["x-kubernetes-action"] == "patch"
     assert set(one["patch"]["requestBody"]["content"]) == {
         "application/apply-patch+yaml",
@@ -149,7 +162,10 @@ async def test_paths(openapi):
     assert {"dryRun", "fieldValidation"} <= {parameter["name"] for parameter in one["patch"]["parameters"]}
     assert [parameter["name"] for parameter in one["parameters"]] == ["name", "namespace", "pretty"]
     gvk = {"group": GROUP, "version": "v1", "kind": "Gizmo"}
-    assert paths[f"{root}/namespaces/{{namespace}}/gizmos/{{name}}/status"]["get"]["x-kubernetes-group-version-kind"] == gvk
+    assert (
+        paths[f"{root}/namespaces/{{namespace}}/gizmos/{{name}}/status"]["get"]["x-kubernetes-group-version-kind"]
+        == gvk
+    )
     scale = paths[f"{root}/namespaces/{{namespace}}/gizmos/{{name}}/scale"]["put"]
     assert scale["x-kubernetes-group-version-kind"] == gvk
     assert scale["operationId"] == "replaceDiscoveryExampleComV1NamespacedGizmoScale"
@@ -159,7 +175,9 @@ async def test_schemas(openapi):
     schemas = body(await ask(openapi, f"/openapi/v3/apis/{GROUP}/v1"))["components"]["schemas"]
     own = schemas[GIZMO_V3]
     assert own["x-kubernetes-group-version-kind"] == [{"group": GROUP, "kind": "Gizmo", "version": "v1"}]
-    assert own["properties"]["metadata"]["allOf"] == [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]
+    assert own["properties"]["metadata"]["allOf"] == [
+        {"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+    ]
     spec = own["properties"]["spec"]["properties"]
     assert spec["mode"] == {"type": "string", "default": "a", "enum": ["a", "b"]}
     assert set(spec["inner"]["properties"]) == {"apiVersion", "kind", "metadata"}
@@ -192,7 +210,9 @@ async def test_every_reference_leads_somewhere(openapi, installed):
     known = {f"#/definitions/{schema}" for schema in document["definitions"]}
     known |= {f"#/parameters/{name}" for name in document["parameters"]}
     assert set(references(document)) <= known
-    ids = [op["operationId"] for path in document["paths"].values() for name, op in path.items() if name != "parameters"]
+    ids = [
+        op["operationId"] for path in document["paths"].values() for name, op in path.items() if name != "parameters"
+    ]
     assert len(ids) == len(set(ids))
 
 
@@ -228,10 +248,70 @@ async def test_built_in_kinds(openapi):
 async def test_refusals(openapi):
     assert (await ask(openapi, "/openapi/v3/apis/nothing/v1")).status == 404
     assert (await ask(openapi, "/openapi/v4")).status == 404
-    assert (await ask(openapi, "/openapi/v2", accept="application/com.github.proto-openapi.spec.v2.v1.0+protobuf")).status == 406
-    assert (await ask(openapi, "/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf,*/*")).status == 200
+    for path, other in (("/openapi/v2", MEDIA_TYPE_V3), (f"/openapi/v3/apis/{GROUP}/v1", MEDIA_TYPE_V2)):
+        refused = await ask(openapi, path, accept=f"{other}, text/html, application/yaml")
+        assert (refused.status, refused.headers) == (406, [("vary", "Accept")])
+        assert (await ask(openapi, path, accept=f"{other},*/*")).status == 200
     with pytest.raises(StatusError, match="does not allow this method"):
         await ask(openapi, "/openapi/v3", method="POST")
+
+
+PROTOBUF = [
+    ("/openapi/v2", MEDIA_TYPE_V2, "spec.v2@v1.0", ENCODER_V2),
+    (f"/openapi/v3/apis/{GROUP}/v1", MEDIA_TYPE_V3, "spec.v3@v1.0", ENCODER_V3),
+    ("/openapi/v3/api/v1", MEDIA_TYPE_V3, "spec.v3@v1.0", ENCODER_V3),
+]
+
+
+@pytest.mark.parametrize(("path", "media_type", "old", "encoder"), PROTOBUF)
+async def test_protobuf_is_what_the_json_says(openapi, path, media_type, old, encoder):
+    plain = await ask(openapi, path)
+    for asked in (media_type, f"application/com.github.proto-openapi.{old}+protobuf"):
+        response = await ask(openapi, path, accept=asked)
+        headers = dict(response.headers)
+        assert (response.status, headers["content-type"], headers["vary"]) == (200, media_type, "Accept")
+        # One hash for both, as in the reference.
+        assert headers["etag"] == dict(plain.headers)["etag"]
+        assert response.body == encoder.encode("Document", body(plain))
+        again = await ask(openapi, path, accept=asked, if_none_match=headers["etag"])
+        assert (again.status, again.body, dict(again.headers)["vary"]) == (304, b"", "Accept")
+    # Each form is kept.
+    assert (await ask(openapi, path, accept=media_type)).body is response.body
+    assert (await ask(openapi, path)).body is plain.body
+
+
+@pytest.mark.parametrize(
+    ("accept", "found"),
+    [
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        (f"{MEDIA_TYPE_V2}, application/json", MEDIA_TYPE_V2),
+        (f"application/json, {MEDIA_TYPE_V2}", "application/json"),
+        (f"application/json;q=0.9, {MEDIA_TYPE_V2}", MEDIA_TYPE_V2),
+        (f"*/*, {MEDIA_TYPE_V2}", MEDIA_TYPE_V2),
+        (f"{MEDIA_TYPE_V3}, application/json", "application/json"),
+        ("application/com.github.proto-openapi.spec.v2@v1.0+protobuf", MEDIA_TYPE_V2),
+    ],
+)
+async def test_the_best_form_that_the_client_takes(openapi, accept, found):
+    response = await ask(openapi, "/openapi/v2", accept=accept)
+    assert dict(response.headers)["content-type"] == found
+
+
+async def test_protobuf_by_its_hash(openapi):
+    path = f"/openapi/v3/apis/{GROUP}/v1"
+    url = body(await ask(openapi, "/openapi/v3"))["paths"][path.removeprefix("/openapi/v3/")]["serverRelativeURL"]
+    response = await ask(openapi, *url.split("?"), accept=MEDIA_TYPE_V3)
+    headers = dict(response.headers)
+    assert (headers["cache-control"], headers["content-type"]) == ("public, immutable", MEDIA_TYPE_V3)
+    moved = await ask(openapi, path, "hash=0123", accept=MEDIA_TYPE_V3)
+    assert moved.status == 301
+    assert dict(moved.headers) == {
+        "location": url,
+        "content-type": MEDIA_TYPE_V3,
+        "etag": headers["etag"],
+        "vary": "Accept",
+    }
 
 
 async def test_documents_are_kept_within_a_bound(openapi, monkeypatch):
@@ -333,7 +413,12 @@ async def test_version_2_is_the_references(as_reference):
 
 @pytest.mark.parametrize(
     ("kind", "create", "delete"),
-    [("Area", "create an Area", "delete an Area"), ("use", "create an use", "delete an use"), ("Links", "create Links", "delete Links"), ("Boss", "create a Boss", "delete a Boss")],
+    [
+        ("Area", "create an Area", "delete an Area"),
+        ("use", "create an use", "delete an use"),
+        ("Links", "create Links", "delete Links"),
+        ("Boss", "create a Boss", "delete a Boss"),
+    ],
 )
 def test_articles(kind, create, delete):
     made = attrs.evolve(GIZMO, names=Names("things", kind))
@@ -343,7 +428,12 @@ def test_articles(kind, create, delete):
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [("example.com", "ExampleCom"), ("", "Core"), ("gateway.networking.k8s.io", "GatewayNetworking"), ("2nd.x-y.io", "NdXYIo")],
+    [
+        ("example.com", "ExampleCom"),
+        ("", "Core"),
+        ("gateway.networking.k8s.io", "GatewayNetworking"),
+        ("2nd.x-y.io", "NdXYIo"),
+    ],
 )
 def test_group_names(group, name):
     assert group_name(group) == name
@@ -355,5 +445,6 @@ async def test_a_deep_schema_is_published(installed):
         schema = {"type": "object", "properties": {"a": schema}}
     deep = attrs.evolve(GIZMO, versions=(Version("v1", schema=schema),))
     openapi = OpenAPI(attrs.evolve(installed, kinds=[deep]), clock=FixedClock(), runner=InlineRunner())
-    assert (await ask(openapi, f"/openapi/v3/apis/{GROUP}/v1")).status == 200
-    assert (await ask(openapi, "/openapi/v2")).status == 200
+    for path, protobuf in ((f"/openapi/v3/apis/{GROUP}/v1", MEDIA_TYPE_V3), ("/openapi/v2", MEDIA_TYPE_V2)):
+        assert (await ask(openapi, path)).status == 200
+        assert (await ask(openapi, path, accept=protobuf)).status == 200
