@@ -45,7 +45,11 @@ def load_applied(body: bytes, cbor: bool) -> Applied:  # noqa: FBT001  # called 
     try:
         decoded = CODECS[CBOR if cbor else YAML].decode(body)
     except DecodeError as e:
-        raise bad_request(f"error decoding patch: {'' if cbor else _UNREAD_YAML}{e}") from e
+        if cbor:
+            raise bad_request(f"error decoding patch: {e}") from e
+        # YAML is made JSON for the audit first, and what looks like JSON is taken for that until it is applied.
+        head = f"decoding patch: {_UNREAD_YAML}" if body.lstrip().startswith(b"{") else "encoding patch: "
+        raise bad_request(f"error {head}{e}") from e
     value = {} if decoded.value is None else decoded.value
     if not isinstance(value, dict):
         why = f"json: cannot unmarshal {json_type(value)} into Go value of type map[string]interface {{}}"

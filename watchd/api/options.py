@@ -200,6 +200,15 @@ class ListOptions:
                 errors.append(_forbidden(field, f"{field} is forbidden when continue is provided"))
         return errors
 
+    def read_in_pages(self) -> ListOptions:
+        """Return the options of the list behind a deletecollection: the reference reads it with a limit of its own.
+
+        Hence a revision alone means that very one, by its legacy rule.
+        """
+        if self.resource_version in ("", "0") or self.resource_version_match or self.continue_token:
+            return self
+        return attrs.evolve(self, resource_version_match=EXACT)
+
     def position(self) -> Position:
         """Tell what a list reads (the table of PROTOCOL.md section 2). Raises StatusError (400)."""
         paged = self.limit > 0 and self.resource_version != "0"

@@ -18,6 +18,7 @@ import orjson
 from conversion.codec import MAX_DEPTH, Decoded, DecodeError
 from conversion.json_codec import JsonCodec
 from watchd.api.negotiate import media_type_of, unsupported_media_type
+from watchd.api.spelling import Spelled, copied, plain, spell_values
 from watchd.api.strategic import Schema, StrategicMergePatch
 from watchd.status import Reason, StatusError, bad_request, go_quote, json_type
 
@@ -77,11 +78,14 @@ class Change:
     def decode(self, body: bytes) -> Decoded:
         """Parse a body, whatever it holds. Raises StatusError (400)."""
         try:
-            return _CODEC.decode(body)
+            decoded = _CODEC.decode(body)
         except DecodeError as e:
             if self.type is PatchType.STRATEGIC:
                 raise bad_request(f"error decoding patch: {e}") from e
             raise bad_request("invalid JSON patch") from e
+        if self.type is PatchType.JSON:
+            spell_values(body, decoded.value)
+        return decoded
 
     def document(self, decoded: Decoded, schema: Schema) -> Document:
         """Take what a body holds for a patch. Raises StatusError (400; 413 for too many operations)."""
@@ -235,14 +239,16 @@ class _Editor:
 
     def copy(self, source: str | None, path: str | None) -> None:
         """Add a copy of a value."""
+        value = self.get(source)
+        unspelled = plain(value)
         try:
-            data = orjson.dumps(self.get(source))
+            data = orjson.dumps(unspelled)
         except TypeError as e:  # too deep to be written
             raise _MisfitError(source) from e
         self._copied += len(data)
         if self._copied > MAX_COPIED_BYTES:
             raise _MisfitError(source)
-        self.add(path, orjson.loads(data))
+        self.add(path, orjson.loads(data) if unspelled is value else copied(value))
 
     def test(self, path: str | None, value: Any) -> None:
         """Hold a value against another."""
@@ -255,7 +261,7 @@ class _Editor:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Compare as JSON: numbers by value, booleans never with numbers."""
+    """Compare as the reference does: scalars by their texts, which are the server's own where they are not Spelled."""
     if isinstance(left, dict):
         return (
             isinstance(right, dict)
@@ -264,6 +270,8 @@ def _equal(left: Any, right: Any) -> bool:
         )
     if isinstance(left, list):
         return isinstance(right, list) and len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, Spelled) or isinstance(right, Spelled):
+        return bool(left == right)
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
@@ -288,6 +296,8 @@ class JsonPatch:
 
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...] = ()
+    spelled: bool = False
+    """Whether values may be Spelled that are put in."""
 
     def apply(self, obj: Object) -> Any:
         """Return the patched object. Raises StatusError (422) for a failing test or a path that is not there."""
@@ -302,7 +312,7 @@ class JsonPatch:
             raise _rejected() from e
         if editor.deepened and _too_deep(editor.root):
             raise _rejected()
-        return editor.root
+        return plain(editor.root) if self.spelled else editor.root
 
 
 def _move(editor: _Editor, operation: Operation) -> None:
@@ -370,7 +380,8 @@ def _load_json(value: Any, duplicates: tuple[str, ...]) -> Document:
         if item and not item.keys() <= _KNOWN:
             unknown = sorted(item.keys() - _KNOWN)
             strict += [f"json patch unknown field {go_quote(f'[{index}].{name}')}" for name in unknown]
-    return JsonPatch(tuple(operations), tuple(strict))
+    spelled = any(operation.op != "test" and plain(operation.value) is not operation.value for operation in operations)
+    return JsonPatch(tuple(operations), tuple(strict), spelled)
 
 
 _KNOWN = {"op", "path", "from", "value"}

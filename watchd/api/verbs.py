@@ -402,7 +402,7 @@ class Verbs:
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection, listing=True)
         endpoint, namespace = call.endpoint, call.info.namespace
-        reading = await begin_list(self._core, endpoint, namespace, options, view)
+        reading = await begin_list(self._core, endpoint, namespace, options.read_in_pages(), view)
         await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
         deletion = _deletion(delete_options)
         caller = self._caller(call, delete_options)

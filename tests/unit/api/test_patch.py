@@ -63,7 +63,7 @@ def test_all_operations():
         ({"op": "replace", "path": "", "value": {"x": 1}}, {"x": 1}),
         ({"op": "test", "path": "", "value": {"l": [1, 2]}}, {"l": [1, 2]}),
         ({"op": "test", "path": "/absent", "value": None}, {"l": [1, 2]}),
-        ({"op": "test", "path": "/l/0", "value": 1.0}, {"l": [1, 2]}),
+        ({"op": "test", "path": "/l/0", "value": 1}, {"l": [1, 2]}),
     ],
 )
 def test_details_of_operations(operation, expected):

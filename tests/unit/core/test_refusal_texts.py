@@ -127,3 +127,22 @@ async def test_nothing_is_warned_of_in_a_change_that_is_refused(core, samples, t
     answer = await change(core, f"{things}/a", obj)
     assert answer.status == 200
     assert len(answer.warnings) == 1
+
+
+# Bodies of apply
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"a: b: c", "error encoding patch: yaml: mapping values are not allowed in this context"),
+        (b" [", "error encoding patch: yaml: line 1: did not find expected node content"),
+        (b"a: .nan", "error encoding patch: json: unsupported value: NaN"),
+        (b"\xff", "error encoding patch: yaml: invalid leading UTF-8 octet"),
+        (b" {", "error decoding patch: error converting YAML to JSON: yaml: line 1: did not find expected node content"),
+        (b"{a: .nan}", "error decoding patch: error converting YAML to JSON: json: unsupported value: NaN"),
+    ],
+)
+async def test_unreadable_apply_is_told_by_who_read_it(core, samples, things, body, message):
+    answer = await apply(core, f"{things}/a", body)
+    assert (answer.status, answer.json["message"]) == (400, message)

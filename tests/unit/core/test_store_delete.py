@@ -148,6 +148,23 @@ async def test_collection_is_deleted_by_selector(core, samples):
     assert [(item["metadata"]["name"], "deletionTimestamp" in item["metadata"]) for item in left] == [("b", False), ("c", True)]
 
 
+async def test_revision_of_a_deleted_collection_is_that_very_one(core, samples):
+    before = core.log.head
+    await core.config_map("a", labels={"x": "1"})
+    answer = await core.call("DELETE", samples.config_maps, None, f"labelSelector=x&resourceVersion={before}")
+    assert (answer.status, answer.json["items"]) == (200, [])
+    assert await core.exists(f"{samples.config_maps}/a")
+    # It is a precondition, too.
+    found = core.log.head
+    await core.config_map("b", labels={"x": "1"})
+    answer = await core.call("DELETE", samples.config_maps, None, f"labelSelector=x&resourceVersion={found}")
+    assert (answer.status, len(answer.json["items"])) == (200, 1)
+    assert await core.exists(f"{samples.config_maps}/b")
+    assert not await core.exists(f"{samples.config_maps}/a")
+    answer = await core.call("DELETE", samples.config_maps, None, f"labelSelector=x&resourceVersion={found + 5}")
+    assert answer.status == 504
+
+
 async def test_initial_namespaces_are_immortal(core, samples):
     for name, status in (("default", 403), ("kube-system", 403), ("kube-public", 403), ("kube-node-lease", 200)):
         assert (await core.call("DELETE", f"{samples.namespaces}/{name}")).status == status
