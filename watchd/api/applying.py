@@ -22,6 +22,10 @@ _UNREAD_YAML = "error converting YAML to JSON: "
 """What stands before the parser's words in the reference: JSON is what it reads."""
 
 
+PUT_BACK = ("creationTimestamp", "generation")
+"""Fields of a custom object that the reference overwrites before it reads them, so that even ill-typed ones pass."""
+
+
 @attrs.frozen
 class Applied:
     """An object as a manager wants it: only what it cares for."""
@@ -80,11 +84,22 @@ def merged(
     except ManagedError as e:
         raise e.to_status() from e
     obj = copy_of(result.obj)
+    if kind.custom and isinstance(obj.get("metadata"), dict):
+        _put_back(obj["metadata"], live)
     type_check(endpoint, obj)
     if live is None:
         # What is none is refused also where there is nothing to compare it with.
         parse_resource_version(obj["metadata"].pop("resourceVersion", ""))
     return obj
+
+
+def _put_back(meta: Object, live: Object | None) -> None:
+    """Give the live object's values back to fields that are not read from what is applied, whatever stands there."""
+    names = PUT_BACK if live is not None else (*PUT_BACK, "deletionTimestamp")
+    for name in names:
+        meta.pop(name, None)
+        if live is not None and name in live["metadata"]:
+            meta[name] = live["metadata"][name]
 
 
 def uid_of_nothing(endpoint: Endpoint, name: str, uid: str) -> StatusError:

@@ -87,7 +87,12 @@ class _Checker:
         self.unknown: list[str] = []
 
     def fit(self, value: Any, schema: Schema, path: str, field: str, struct: str) -> Any:
-        """Return the value as its field holds it. `field` is the path without indices, `struct` the type it is in."""
+        """Return the value as its field holds it, None for what is passed over.
+
+        `field` is the path without indices, `struct` the type it is in.
+        """
+        if "anyOf" in schema and self._passed_over(value, schema):
+            return None
         schema = self._resolve(value, schema)
         kind = schema.get("type")
         if kind is None:
@@ -99,6 +104,12 @@ class _Checker:
         if kind == "array":
             return self._array(value, schema, path, field, struct)
         return _scalar(value, schema, field, struct)
+
+    def _passed_over(self, value: Any, schema: Schema) -> bool:
+        """Tell whether a field of a type or a list (JSONSchemaPropsOrArray) is given neither: Go's decoder passes over that."""
+        if "type" in schema or (isinstance(value, dict | list) and value != []):
+            return False
+        return {self._resolve(None, option).get("type") for option in schema["anyOf"]} == {"object", "array"}
 
     def _resolve(self, value: Any, schema: Schema) -> Schema:
         if "anyOf" in schema and "type" not in schema:
@@ -134,7 +145,7 @@ class _Checker:
             found = value.pop(key)
             if found is not None:
                 fitted = self.fit(found, inner, below, f"{field}.{key}" if field else key, title)
-                if fitted or "x-go-omitempty" not in inner:
+                if fitted or (fitted is not None and "x-go-omitempty" not in inner):
                     value[key] = fitted
         for key, inner in properties.items():
             if "x-go-zero" in inner and key not in value:

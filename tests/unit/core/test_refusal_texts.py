@@ -139,10 +139,73 @@ async def test_nothing_is_warned_of_in_a_change_that_is_refused(core, samples, t
         (b" [", "error encoding patch: yaml: line 1: did not find expected node content"),
         (b"a: .nan", "error encoding patch: json: unsupported value: NaN"),
         (b"\xff", "error encoding patch: yaml: invalid leading UTF-8 octet"),
-        (b" {", "error decoding patch: error converting YAML to JSON: yaml: line 1: did not find expected node content"),
+        (
+            b" {",
+            "error decoding patch: error converting YAML to JSON: yaml: line 1: did not find expected node content",
+        ),
         (b"{a: .nan}", "error decoding patch: error converting YAML to JSON: json: unsupported value: NaN"),
     ],
 )
 async def test_unreadable_apply_is_told_by_who_read_it(core, samples, things, body, message):
     answer = await apply(core, f"{things}/a", body)
     assert (answer.status, answer.json["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("creationTimestamp", "x"), ("creationTimestamp", 5), ("generation", 1.5)]
+)
+async def test_what_the_server_puts_back_may_be_applied_ill_typed(core, samples, things, field, value):
+    before = (await core.call("GET", f"{things}/a")).json["metadata"]
+    obj = samples.thing(y=2)
+    obj["metadata"][field] = value
+    answer = await apply(core, f"{things}/a", obj)
+    assert answer.status == 200
+    assert answer.json["metadata"]["creationTimestamp"] == before["creationTimestamp"]
+    assert answer.json["metadata"]["generation"] == 2
+    assert answer.json["y"] == 2
+    obj["metadata"]["name"] = "new"
+    answer = await apply(core, f"{things}/new", obj)
+    assert (answer.status, answer.json["metadata"]["generation"]) == (201, 1)
+
+
+@pytest.mark.parametrize("value", ["x", 5])
+async def test_a_new_object_has_no_time_of_deletion_to_be_read(core, samples, things, value):
+    obj = samples.thing("new")
+    obj["metadata"]["deletionTimestamp"] = value
+    answer = await apply(core, f"{things}/new", obj)
+    assert answer.status == 201
+    assert "deletionTimestamp" not in answer.json["metadata"]
+    assert (await apply(core, f"{things}/new", obj)).status >= 400
+
+
+# Definitions
+
+
+@pytest.mark.parametrize("items", [5, True, "x", [], None])
+async def test_items_that_are_no_schema_are_passed_over(core, samples, items):
+    def definition(kind):
+        schema = {"type": "object", "properties": {"spec": {"type": kind, "items": items}}}
+        return samples.definition(versions=[samples.version(schema={"openAPIV3Schema": schema})])
+
+    answer = await core.call("POST", samples.definitions, definition("array"))
+    (cause,) = answer.json["details"]["causes"]
+    assert (cause["field"], cause["message"]) == (
+        "spec.validation.openAPIV3Schema.properties[spec].items",
+        "Required value: must be specified",
+    )
+    answer = await core.call("POST", samples.definitions, definition("object"))
+    assert answer.status == 201
+    schema = answer.json["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema == {"type": "object", "properties": {"spec": {"type": "object"}}}
+
+
+async def test_items_that_hold_no_schema_are_refused(core, samples):
+    schema = {"type": "object", "properties": {"spec": {"type": "array", "items": [5]}}}
+    versions = [samples.version(schema={"openAPIV3Schema": schema})]
+    answer = await core.call("POST", samples.definitions, samples.definition(versions=versions))
+    assert answer.status == 400
+    assert answer.json["message"] == (
+        'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition: json: cannot unmarshal '
+        "number into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema.properties.items of type "
+        "v1.JSONSchemaProps"
+    )
