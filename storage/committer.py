@@ -84,8 +84,8 @@ class Committer(Protocol):
     async def commit(self, appends: Sequence[Append]) -> list[Outcome]:
         """Commit appends in one synced transaction; the outcomes are in their order."""
 
-    async def allot(self, name: str) -> KindId:
-        """Return the id of a storage name, allotting one at the first call. Raises LogFull, OutcomeUnknown, Corrupt."""
+    async def allot(self, names: Sequence[str]) -> list[KindId]:
+        """Return the ids of storage names, allotting those that are missing. Raises LogFull, OutcomeUnknown, Corrupt."""
 
     async def compact(self, upto: Revision) -> State:
         """Raise the floor towards `upto` in one short transaction. Raises LogFull, OutcomeUnknown, Corrupt."""
@@ -159,12 +159,12 @@ class ThreadCommitter:
         room = ROOM_PUT if any(append.write.op is Op.PUT for append in appends) else ROOM_DELETE
         return self._store.transact(lambda txn: write_appends(txn, self._store.tables, appends, now_ms), room=room)
 
-    async def allot(self, name: str) -> KindId:
-        """Return the id of a storage name, allotting one at the first call. Raises LogFull, OutcomeUnknown, Corrupt."""
+    async def allot(self, names: Sequence[str]) -> list[KindId]:
+        """Return the ids of storage names, allotting those that are missing. Raises LogFull, OutcomeUnknown, Corrupt."""
 
-        def allot() -> KindId:
+        def allot() -> list[KindId]:
             tables = self._store.tables
-            return self._store.transact(lambda txn: allot_kind(txn, tables, name), room=ROOM_PUT)
+            return self._store.transact(lambda txn: [allot_kind(txn, tables, name) for name in names], room=ROOM_PUT)
 
         return await self._runner.run_sync(allot)
 

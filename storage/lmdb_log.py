@@ -480,15 +480,20 @@ class LmdbLog:
 
         Raises LogFull, OutcomeUnknown, LogClosed; KeyTooLong for a name over KEY_LIMIT bytes.
         """
-        known = self._kinds.get(name)
-        if known is not None:
+        await self.allot([name])
+        return self._kinds[name]
+
+    async def allot(self, names: Sequence[str]) -> None:
+        """Allot ids durably to those of the storage names that have none, all in one transaction. Raises as `kind` does."""
+        new = [name for name in names if name not in self._kinds]
+        if not new:
             await trio.lowlevel.checkpoint()
-            return known
-        if not 0 < len(name.encode()) <= KEY_LIMIT:
-            raise KeyTooLong(f"a storage name of {len(name.encode())} bytes: the limit is {KEY_LIMIT}")
-        kind = await self._between_batches(lambda: self._committer.allot(name))
-        self._kinds[name] = kind
-        return kind
+            return
+        for name in new:
+            if not 0 < len(name.encode()) <= KEY_LIMIT:
+                raise KeyTooLong(f"a storage name of {len(name.encode())} bytes: the limit is {KEY_LIMIT}")
+        ids = await self._between_batches(lambda: self._committer.allot(new))
+        self._kinds.update(zip(new, ids, strict=True))
 
     async def compact(self, upto: Revision) -> Revision:
         """Raise the floor to at most `upto`, in small transactions, and return it. Raises LogFull, LogClosed."""

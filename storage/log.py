@@ -39,6 +39,9 @@ class Log(Protocol):
     async def kind(self, name: str) -> KindId:
         """Return the id of a storage name, allotting one durably at the first call. No revision is used."""
 
+    async def allot(self, names: Sequence[str]) -> None:
+        """Allot ids durably to those of the storage names that have none, at the cost of one."""
+
     def kinds(self) -> Mapping[str, KindId]:
         """Return the ids allotted so far."""
 

@@ -147,16 +147,20 @@ class MemoryLog:
 
     async def kind(self, name: str) -> KindId:
         """Return the id of a storage name, allotting one at the first call. Raises LogClosed."""
+        await self.allot([name])
+        return self._history.kinds[name]
+
+    async def allot(self, names: Sequence[str]) -> None:
+        """Allot ids to those of the storage names that have none. Raises LogClosed."""
         await trio.lowlevel.checkpoint()
         history = self._history
-        known = history.kinds.get(name)
-        if known is not None:
-            return known
+        new = [name for name in dict.fromkeys(names) if name not in history.kinds]
+        if not new:
+            return
         self._refuse_if_closed()
-        allotted = KindId(len(history.kinds) + 1)
-        kinds = MappingProxyType({**history.kinds, name: allotted})
-        self._history = msgspec.structs.replace(history, kinds=kinds)
-        return allotted
+        first = len(history.kinds) + 1
+        kinds = {**history.kinds, **{name: KindId(first + index) for index, name in enumerate(new)}}
+        self._history = msgspec.structs.replace(history, kinds=MappingProxyType(kinds))
 
     def kinds(self) -> Mapping[str, KindId]:
         """Return the ids allotted so far."""

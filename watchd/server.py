@@ -192,8 +192,7 @@ async def _make_parts(
     members = [TokenAuthenticator({credentials.admin_token: ADMIN}), TokenAuthenticator(tokens)]
     bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
     registry = Registry(log)
-    for kind in (*KINDS, definitions.KIND):
-        await registry.install(kind)
+    await registry.install_all([*KINDS, definitions.KIND])
     admission = Chain([NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)])
     metrics = Metrics()
     store = Store(

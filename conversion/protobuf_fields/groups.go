@@ -1,6 +1,6 @@
 package main
 
-// The groups whose kinds the table describes: all of k8s.io/api, and CustomResourceDefinitions.
+// The groups whose kinds the table describes: all of k8s.io/api, CustomResourceDefinitions and APIServices.
 
 import (
 	admissionv1 "k8s.io/api/admission/v1"
@@ -67,6 +67,7 @@ import (
 	metav1beta1 "k8s.io/apimachinery/pkg/apis/meta/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
 var groups = []func(*runtime.Scheme) error{
@@ -130,6 +131,7 @@ var groups = []func(*runtime.Scheme) error{
 	svmv1beta1.AddToScheme,
 	svmv1.AddToScheme,
 	apiextensionsv1.AddToScheme,
+	apiregistrationv1.AddToScheme,
 	metav1.AddMetaToScheme,
 	metav1beta1.AddMetaToScheme,
 }

@@ -129,7 +129,7 @@ func sources() map[string]string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range info.Deps {
 			switch module.Path {
-			case "k8s.io/api", "k8s.io/apimachinery", "k8s.io/apiextensions-apiserver":
+			case "k8s.io/api", "k8s.io/apimachinery", "k8s.io/apiextensions-apiserver", "k8s.io/kube-aggregator":
 				found[module.Path] = module.Version
 			}
 		}

@@ -356,6 +356,17 @@ async def test_kinds_are_allotted_once_and_use_no_revision(log: Log) -> None:
     assert log.head == NOTHING
 
 
+async def test_many_kinds_are_allotted_in_one_go(log: Log) -> None:
+    pods = await log.kind("pods")
+    await log.allot(["services", "pods", "nodes", "services"])
+    kinds = dict(log.kinds())
+    assert set(kinds) == {"pods", "services", "nodes"}
+    assert len(set(kinds.values())) == 3
+    assert kinds["pods"] == pods
+    assert await log.kind("nodes") == kinds["nodes"]
+    assert log.head == NOTHING
+
+
 async def test_kinds_asked_for_at_once_are_one(log: Log) -> None:
     found: list[int] = []
 

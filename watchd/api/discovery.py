@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import attrs
 import trio
 
 from conversion.codec import JSON, PROTOBUF, YAML
 from conversion.gvk import GroupVersion, version_priority
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import TYPED_CODECS, Accepted, is_pretty, not_acceptable, parse_accept, transformation_of
-from watchd.registry.kind import SUBRESOURCE_VERBS, Kind, Version
+from watchd.registry.kind import Kind, Subresource, Version
 from watchd.status import method_not_allowed
 
 AGGREGATED_GROUP, AGGREGATED_VERSION, AGGREGATED_KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
@@ -60,40 +59,15 @@ class Kinds(Protocol):
         """A number that changes with them."""
 
 
-@attrs.frozen
-class Subresource:
-    """What discovery says of one subresource."""
-
-    name: str
-    verbs: tuple[str, ...] = SUBRESOURCE_VERBS
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-    """Of its own objects; empty where they are those of the resource."""
-
-
-_SUBRESOURCES = {
-    sub.name: sub
-    for sub in (
-        Subresource("scale", group="autoscaling", version="v1", kind="Scale"),
-        Subresource("finalize", ("update",)),
-        Subresource("approval"),
-        Subresource("token", ("create",), "authentication.k8s.io", "v1", "TokenRequest"),
-        Subresource("eviction", ("create",), "policy", "v1", "Eviction"),
-        Subresource("binding", ("create",), "", "v1", "Binding"),
-        Subresource("log", ("get",)),
-    )
-}
-"""Subresources that are not as status is."""
+STATUS = Subresource("status")
+SCALE = Subresource("scale", group="autoscaling", version="v1", kind="Scale")
 
 
 def subresources_of(kind: Kind, version: Version) -> list[Subresource]:
     """Return the subresources of a kind at a version: status and scale, or in alphabetical order for built-in kinds."""
-    names = [name for name, there in (("status", version.status), ("scale", version.scale is not None)) if there]
-    names += kind.subresources
-    if not kind.custom:
-        names.sort()
-    return [_SUBRESOURCES.get(name) or Subresource(name) for name in names]
+    found = [sub for sub, there in ((STATUS, version.status), (SCALE, version.scale is not None)) if there]
+    found += kind.subresources
+    return found if kind.custom else sorted(found, key=lambda sub: sub.name)
 
 
 def verbs_of(kind: Kind) -> list[str]:

@@ -27,7 +27,7 @@ from watchd.api.openapi_operations import schema_name
 from watchd.api.openapi_schemas import meta
 from watchd.api.version import MAJOR, MINOR, package_version
 from watchd.registry.kind import Kind, Version
-from watchd.registry.schemas import components
+from watchd.registry.schemas import component
 from watchd.seams import Clock, Runner
 from watchd.status import Reason, StatusError
 
@@ -186,12 +186,12 @@ def _digest(kind: Kind, version: Version) -> bytes:
     names = kind.names
     name = schema_name(kind, version.name)
     schema = version.schema
-    if not kind.custom and name in components():
+    if not kind.custom and component(name) is not None:
         # Comes with the package, whose version is hashed too.
         schema = sorted(meta()["schemas"])
     parts = [
         [kind.group, version.name, names.plural, names.kind, names.list_kind, kind.namespaced, kind.custom],
-        [kind.verbs, kind.subresources, version.status, version.scale is not None, version.selectable_fields, schema],
+        [kind.verbs, [sub.name for sub in kind.subresources], version.status, version.scale is not None, version.selectable_fields, schema],
     ]
     return hashlib.sha512(orjson.dumps(parts)).digest()
 

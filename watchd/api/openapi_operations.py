@@ -15,9 +15,9 @@ import attrs
 
 from conversion.codec import CBOR, JSON, YAML
 from conversion.gvk import GroupVersion
-from watchd.api.discovery import Subresource, subresources_of
+from watchd.api.discovery import subresources_of
 from watchd.api.patch import PatchType
-from watchd.registry.kind import Kind, Version
+from watchd.registry.kind import Kind, Subresource, Version
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 SCALE = "io.k8s.api.autoscaling.v1.Scale"

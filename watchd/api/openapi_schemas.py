@@ -15,7 +15,7 @@ import msgspec
 
 from watchd.api.openapi_operations import META, list_schema_name, schema_name
 from watchd.registry.kind import Kind, Version
-from watchd.registry.schemas import REF, components, published
+from watchd.registry.schemas import REF, component, published
 from watchd.schema.structural import EMBEDDED, INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
 
 REF_V2 = "#/definitions/"
@@ -98,7 +98,7 @@ def meta() -> Object:
 def schemas_v3(kind: Kind, version: Version) -> dict[str, Object]:
     """Return the v3 schemas of a kind and its list, by name, without what they refer to."""
     name = schema_name(kind, version.name)
-    if not kind.custom and name in components():
+    if not kind.custom and component(name) is not None:
         own = published(name)
     elif isinstance(version.schema, Mapping):
         own = _root(_structural(version.schema))
@@ -111,7 +111,7 @@ def schemas_v3(kind: Kind, version: Version) -> dict[str, Object]:
 def schemas_v2(kind: Kind, version: Version) -> dict[str, Object]:
     """Return the v2 schemas of a kind and its list, by name, without what they refer to."""
     name, schema = schema_name(kind, version.name), version.schema
-    if not kind.custom and name in components():
+    if not kind.custom and component(name) is not None:
         own = published(name)
     elif isinstance(schema, Mapping) and schema.get(PRESERVE) is not True:
         own = _root(_structural_v2(schema), unknown=False)
@@ -282,7 +282,7 @@ def shared_v2(node: Any) -> Any:
 def _shared(name: str) -> Object | None:
     """Return a shared schema in its v3 form, or None for a name that only looks like one (a default's text)."""
     found: Object | None = meta()["schemas"].get(name)
-    if found is None and name in components():
+    if found is None and component(name) is not None:
         found = published(name)
     return found
 

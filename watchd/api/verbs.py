@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+import orjson
 import trio
 
 from storage.types import path_of
@@ -123,7 +124,7 @@ class Verbs:
         known = (
             (subresource == "status" and version.status)
             or (subresource == SCALE and version.scale is not None)
-            or subresource in kind.subresources
+            or kind.subresource(subresource) is not None
         )
         if not known:
             raise not_found(kind.group, kind.names.plural, info.name) if kind.custom else no_such_resource()
@@ -237,11 +238,15 @@ class Verbs:
             caller, uid = self._caller(call, options), obj["metadata"].get("uid", "")
             return await self._scale(call, accepted, caller, self._scaled(caller, lambda _: copy_of(obj)), uid=uid)
 
-        async def replace(_: Object) -> Object:
-            return copy_of(obj)
+        encoded = orjson.dumps(obj)
+        unused = [obj]
 
         async def make() -> Object:
-            return copy_of(obj)
+            # Whoever asks takes the object over, and only a lost race has it asked for again.
+            return unused.pop() if unused else orjson.loads(encoded)
+
+        async def replace(_: Object) -> Object:
+            return await make()
 
         written = await self._store.update(
             call.endpoint,
@@ -252,6 +257,7 @@ class Verbs:
             subresource=call.info.subresource,
             uid=obj["metadata"].get("uid", ""),
             create=make if call.endpoint.kind.strategy.create_on_update and not call.info.subresource else None,
+            replaces=True,
         )
         return self._written(call, 201 if written.created else 200, accepted, written)
 

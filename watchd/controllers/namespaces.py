@@ -11,7 +11,7 @@ from storage.bus import WatchBus
 from storage.errors import StorageError
 from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
-from watchd.registry.builtin.namespace import FINALIZER, INITIAL
+from watchd.registry.builtin.core.namespace import FINALIZER, INITIAL
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
 from watchd.registry.value import header_of

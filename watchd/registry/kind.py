@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import orjson
@@ -14,6 +14,7 @@ from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
 from conversion.hub import Hub, Spoke
 from watchd.registry.managed.manager import FieldManager
 from watchd.registry.managed.tracking import field_manager
+from watchd.registry.schemas import whole
 from watchd.registry.strategy import Strategy
 from watchd.schema.compiled import CompiledSchema
 
@@ -58,6 +59,28 @@ class Scale:
 
 
 @attrs.frozen
+class Subresource:
+    """A subresource beside status and scale."""
+
+    name: str
+    verbs: tuple[str, ...] = SUBRESOURCE_VERBS
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+    """Of its own objects; empty where they are those of the resource."""
+
+
+class Behaviour(Protocol):
+    """What a built-in kind does and shows, read when it is first asked for."""
+
+    def strategy(self) -> Strategy:
+        """Return the kind's strategy."""
+
+    def columns(self) -> tuple[Any, ...]:
+        """Return what the kind shows in a Table (watchd.registry.columns.Column), nothing where it has no columns of its own."""
+
+
+@attrs.frozen
 class Version:
     """A served version of a kind."""
 
@@ -68,14 +91,20 @@ class Version:
     status: bool = False
     """Whether there is a status subresource."""
     scale: Scale | None = None
-    schema: Any = None
-    """The OpenAPI v3 schema of the whole object, or None where nothing is known."""
+    component: str = ""
+    """The name of a built-in kind's schema (watchd.registry.schemas)."""
+    _schema: Any = None
     compiled: CompiledSchema | None = attrs.field(default=None, eq=False)
     """What a custom kind's schema does to its objects."""
     selectable_fields: tuple[str, ...] = ()
     """Paths that field selectors may name, beside metadata.name and metadata.namespace (`spec.color`)."""
     columns: tuple[Any, ...] = ()
     """additionalPrinterColumns as the definition has them."""
+
+    @property
+    def schema(self) -> Any:
+        """The OpenAPI v3 schema of the whole object, or None where nothing is known."""
+        return whole(self.component) if self.component else self._schema
 
 
 @attrs.frozen(slots=False, eq=False)
@@ -89,7 +118,7 @@ class Kind:
     hub: str
     """The version that is stored."""
     namespaced: bool = True
-    strategy: Strategy = attrs.field(factory=Strategy)
+    _strategy: Strategy | None = None
     custom: bool = False
     """Defined by a CustomResourceDefinition."""
     storage_name: str = ""
@@ -97,8 +126,13 @@ class Kind:
     uid: str = ""
     """Of the CustomResourceDefinition."""
     verbs: tuple[str, ...] = ALL_VERBS
-    subresources: tuple[str, ...] = ()
-    """Beside status and scale (`finalize`)."""
+    subresources: tuple[Subresource, ...] = ()
+    """Beside status and scale."""
+    virtual: bool = False
+    """Whether nothing is stored: reviews are answered and forgotten."""
+    behaviour: Behaviour | None = None
+    """Of a built-in kind, where strategy and columns are not given."""
+    _columns: tuple[Any, ...] = ()
     spokes: Mapping[str, Spoke] = attrs.field(factory=dict)
     """How versions reach the stored form and come back. One that is missing differs in its apiVersion only."""
     stored_as: GroupVersionKind | None = None
@@ -106,13 +140,26 @@ class Kind:
     stored_fields: tuple[str, ...] = ()
     """Fields that the stored header carries beside the selectable ones: those of the other kind that shares the storage."""
 
-    columns: tuple[Any, ...] = ()
-    """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
-
     def __attrs_post_init__(self) -> None:
         """Name the storage after the group-resource unless told otherwise."""
         if not self.storage_name:
             object.__setattr__(self, "storage_name", f"{self.names.plural}.{self.group}".rstrip("."))
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        """The rules of the kind."""
+        if self._strategy is not None:
+            return self._strategy
+        return Strategy() if self.behaviour is None else self.behaviour.strategy()
+
+    @cached_property
+    def columns(self) -> tuple[Any, ...]:
+        """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
+        return self._columns if self.behaviour is None else self.behaviour.columns()
+
+    def subresource(self, name: str) -> Subresource | None:
+        """Return a subresource beside status and scale by its name."""
+        return next((sub for sub in self.subresources if sub.name == name), None)
 
     @cached_property
     def hub_gvk(self) -> GroupVersionKind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -11,6 +11,9 @@ from conversion.gvk import GroupVersionResource
 from storage.log import Log
 from storage.types import Key, KindId, Scope, kind_of, make_key
 from watchd.registry.kind import Kind, Version
+
+NO_STORAGE = KindId(0)
+"""The id of kinds that are not stored; those of the log begin with 1."""
 
 
 class Retirement:
@@ -91,21 +94,28 @@ class Registry:
 
     @property
     def hubs(self) -> list[Endpoint]:
-        """The installed kinds at their hub versions. A copy: kinds come and go while somebody goes over it."""
-        return list(self._hubs.values())
+        """The installed kinds that are stored, at their hub versions. A copy: kinds come and go while somebody goes over it."""
+        return [endpoint for endpoint in self._hubs.values() if not endpoint.kind.virtual]
+
+    async def install_all(self, kinds: Sequence[Kind]) -> None:
+        """Serve kinds; those that the log does not know yet are made known to it in one write. Raises as `install` does."""
+        await self._log.allot([kind.storage_name for kind in kinds if not kind.virtual])
+        for kind in kinds:
+            await self.install(kind)
 
     async def install(self, kind: Kind) -> None:
         """Serve a kind, in place of what was installed under its group and plural before. Raises ValueError for one without its hub."""
         hub = kind.version(kind.hub)
         if hub is None:
             raise ValueError(f"{kind.storage_name} has no version {kind.hub}, which is to be its hub")
-        kind_id = await self._log.kind(kind.storage_name)
+        kind_id = NO_STORAGE if kind.virtual else await self._log.kind(kind.storage_name)
         self._forget(kind.group, kind.names.plural)
         self._kinds[kind.group, kind.names.plural] = kind
         retirement = Retirement()
         self._hubs[kind.group, kind.names.plural] = Endpoint(kind, hub, kind_id, retirement)
-        # Of two kinds that share their storage the first one speaks for it.
-        self._by_id.setdefault(kind_id, kind)
+        if not kind.virtual:
+            # Of two kinds that share their storage the first one speaks for it.
+            self._by_id.setdefault(kind_id, kind)
         for version in kind.versions:
             if version.served:
                 self._endpoints[kind.gvr(version.name)] = Endpoint(kind, version, kind_id, retirement)

@@ -1,7 +1,8 @@
-"""The schemas of built-in kinds: OpenAPI v3 components under the reference's names, from builtin/schemas.json.
+"""The schemas of built-in kinds: OpenAPI v3 components under the reference's names, from builtin/schemas.
 
-The file's own extensions are `x-go-omitempty` and `x-go-zero` (watchd.schema.typed says what they do); `published`
-leaves them out.
+One file holds a Go package's components, and another its descriptions, which documents need and nothing else does; each is
+read when it is first asked for. The files' own extensions begin with `x-go-` (watchd.schema.typed says what they do);
+`published` leaves them out. watchd.registry.builtin.derive makes the files.
 """
 
 from __future__ import annotations
@@ -12,32 +13,53 @@ from typing import Any
 
 import msgspec
 
+Schema = dict[str, Any]
+
 REF = "#/components/schemas/"
 
-_DEFAULTED = "x-go-zero"
-_PRIVATE = ("x-go-omitempty", _DEFAULTED)
+PRIVATE = "x-go-"
+
+_inlined: dict[str, Schema] = {}
+"""Components with all they refer to put in line, by name. Their parts are shared: a container's schema is there once."""
 
 
 @cache
-def components() -> dict[str, Any]:
-    """Return all components, as the file has them. Not to be changed."""
-    data = files("watchd.registry.builtin").joinpath("schemas.json").read_bytes()
-    loaded: dict[str, Any] = msgspec.json.decode(data)
+def _table(folder: str, package: str) -> dict[str, Any]:
+    path = files("watchd.registry.builtin").joinpath(folder, f"{package}.json")
+    try:
+        loaded: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        return {}
     return loaded
 
 
+def component(name: str) -> Schema | None:
+    """Return a component by its whole name (`io.k8s.api.core.v1.Pod`), without descriptions. Not to be changed."""
+    package, _, short = name.rpartition(".")
+    found: Schema | None = _table("schemas", package).get(short)
+    return found
+
+
+def names() -> list[str]:
+    """Return the names of all components."""
+    folder = files("watchd.registry.builtin").joinpath("schemas")
+    packages = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
+    return [f"{package}.{short}" for package in packages for short in _table("schemas", package)]
+
+
 @cache
-def whole(name: str) -> dict[str, Any]:
+def whole(name: str) -> Schema:
     """Return the schema of one component with all it refers to put in line, each with its Go type as `title`.
 
     Types that hold themselves stay references to `#/$defs/NAME`, and the result has their `$defs`. Not to be changed.
+    Raises KeyError where there is no such component.
     """
-    defs: dict[str, Any] = {}
-    schema: dict[str, Any] = _inline({"$ref": REF + name}, (), defs)
+    defs: Schema = {}
+    schema: Schema = _inline({"$ref": REF + name}, (), defs)
     return {**schema, "$defs": defs} if defs else schema
 
 
-def _inline(node: Any, inside: tuple[str, ...], defs: dict[str, Any]) -> Any:
+def _inline(node: Any, inside: tuple[str, ...], defs: Schema) -> Any:
     if isinstance(node, list):
         return [_inline(item, inside, defs) for item in node]
     if not isinstance(node, dict):
@@ -49,31 +71,50 @@ def _inline(node: Any, inside: tuple[str, ...], defs: dict[str, Any]) -> Any:
     name = ref.removeprefix(REF)
     title = name.rpartition(".")[2]
     if name not in inside:
-        body = _inline(components()[name], (*inside, name), defs)
-        return {**body, "title": title, **beside}
+        body = _body(name, title, inside, defs)
+        return {**body, **beside} if beside else body
     if title not in defs:
         defs[title] = {}
-        defs[title].update(_inline(components()[name], (name,), defs), title=title)
+        defs[title].update(_inline(component(name), (name,), defs), title=title)
     return {"$ref": f"#/$defs/{title}", **beside}
 
 
-def published(name: str) -> dict[str, Any]:
-    """Return one component as OpenAPI v3 documents have it: references wrapped, defaults as the reference gives them."""
-    schema = components()[name]
-    out = {key: value for key, value in schema.items() if key != "properties"}
+def _body(name: str, title: str, inside: tuple[str, ...], defs: Schema) -> Schema:
+    body = _inlined.get(name)
+    if body is None:
+        found = component(name)
+        if found is None:
+            raise KeyError(name)
+        body = {**_inline(found, (*inside, name), defs), "title": title}
+        if not defs:
+            # With `$defs` it holds where it was asked for, and nowhere else.
+            _inlined[name] = body
+    return body
+
+
+def published(name: str) -> Schema:
+    """Return one component as OpenAPI v3 documents have it: described, references wrapped. Raises KeyError."""
+    schema = component(name)
+    if schema is None:
+        raise KeyError(name)
+    package, _, short = name.rpartition(".")
+    texts: dict[str, str] = _table("descriptions", package).get(short, {})
+    out: Schema = {"description": texts[""]} if texts.get("") else {}
+    out.update((key, value) for key, value in schema.items() if key != "properties" and not key.startswith(PRIVATE))
     if "properties" in schema:
-        out["properties"] = {field: _published(node) for field, node in schema["properties"].items()}
+        out["properties"] = {
+            field: {**({"description": texts[field]} if field in texts else {}), **_published(node)}
+            for field, node in schema["properties"].items()
+        }
     return out
 
 
-def _published(node: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+def _published(node: Schema) -> Schema:
+    out: Schema = {}
     for key, value in node.items():
-        if key in _PRIVATE or key == "$ref":
+        if key == "$ref" or key.startswith(PRIVATE):
             continue
         out[key] = _published(value) if key in {"items", "additionalProperties"} and isinstance(value, dict) else value
     if "$ref" in node:
         out["allOf"] = [{"$ref": node["$ref"]}]
-    if node.get(_DEFAULTED) is not None:
-        out["default"] = node[_DEFAULTED]
     return out

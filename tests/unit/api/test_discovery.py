@@ -9,7 +9,7 @@ from conversion.codec import CBOR, PROTOBUF, YAML
 from watchd.api.discovery import AGGREGATED_TYPE, Discovery, storage_version_hash
 from watchd.api.message import Request
 from watchd.api.negotiate import TYPED_CODECS
-from watchd.registry.kind import ALL_VERBS, Kind, Names, Scale, Version
+from watchd.registry.kind import ALL_VERBS, Kind, Names, Scale, Subresource, Version
 from watchd.status import StatusError
 
 GROUP = "discovery.example.com"
@@ -27,7 +27,7 @@ NAMESPACE = Kind(
     hub="v1",
     namespaced=False,
     verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
-    subresources=("finalize",),
+    subresources=(Subresource("finalize", ("update",)),),
 )
 MANY = Kind(
     group="many.example.com",

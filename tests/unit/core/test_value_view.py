@@ -12,10 +12,13 @@ from conversion.json_codec import JsonCodec
 from storage.types import NOTHING, KindId, Op, Revision, Stored, Write, make_key, stamp
 from watchd.api.selection import Selection
 from watchd.api.selectors import FieldSelector
-from watchd.registry.builtin import configmap, event, secret
+from watchd.registry.builtin import kind as builtin
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.value import canonical, encode, head_of, header_of, tag_of
 from watchd.registry.view import View, load
+
+CONFIG_MAP, SECRET, EVENT = builtin("", "configmaps"), builtin("", "secrets"), builtin("", "events")
+NEW_EVENT = builtin("events.k8s.io", "events")
 
 CUSTOM = Kind(
     group="e.com",
@@ -36,7 +39,7 @@ def at(kind, version="", **fields):
     return {"apiVersion": str(gvk.group_version), "kind": gvk.kind, "metadata": {"name": "a", "namespace": "default"}, **fields}
 
 
-@pytest.mark.parametrize("kind", [configmap.KIND, secret.KIND, CUSTOM])
+@pytest.mark.parametrize("kind", [CONFIG_MAP, SECRET, CUSTOM])
 def test_layout_begins_with_what_can_be_cut_and_stamped(kind):
     obj = at(kind, data={"x": "y"})
     obj["metadata"]["resourceVersion"] = "7"
@@ -51,7 +54,7 @@ def test_layout_begins_with_what_can_be_cut_and_stamped(kind):
 
 
 def test_object_without_anything_but_metadata():
-    assert orjson.loads(stored(configmap.KIND, at(configmap.KIND)).body) == {
+    assert orjson.loads(stored(CONFIG_MAP, at(CONFIG_MAP)).body) == {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"resourceVersion": "42", "name": "a", "namespace": "default"},
     }
 
@@ -128,7 +131,7 @@ def test_epoch_follows_what_stored_bytes_depend_on():
     assert older(CUSTOM).epoch != CUSTOM.epoch
     assert attrs.evolve(CUSTOM, hub="v2").epoch != CUSTOM.epoch
     assert attrs.evolve(CUSTOM, uid="x").epoch == CUSTOM.epoch
-    assert event.KIND.epoch == event.EVENTS_KIND.epoch
+    assert EVENT.epoch == NEW_EVENT.epoch
 
 
 def test_stale_value_is_shown_as_a_fresh_one():
@@ -154,18 +157,18 @@ def test_value_of_an_older_hub_is_shown_at_the_new_one():
 
 
 def test_stale_event_is_selected_by_the_fields_of_its_group():
-    old = attrs.evolve(event.KIND, stored_fields=())
-    obj = at(event.KIND, involvedObject={"name": "p"}, reason="Killed", reportingComponent="kubelet", source={})
+    old = attrs.evolve(EVENT, stored_fields=())
+    obj = at(EVENT, involvedObject={"name": "p"}, reason="Killed", reportingComponent="kubelet", source={})
     stale = stored(old, obj)
-    assert header_of(stale.header).epoch != event.EVENTS_KIND.epoch
+    assert header_of(stale.header).epoch != NEW_EVENT.epoch
     for text, wanted in (("regarding.name=p", True), ("regarding.name=q", False), ("reportingController=kubelet", True)):
-        view = View(event.EVENTS_KIND, "v1", JsonCodec(), selector=Selection(fields=FieldSelector.parse(text)))
+        view = View(NEW_EVENT, "v1", JsonCodec(), selector=Selection(fields=FieldSelector.parse(text)))
         assert view.wants(stale) is wanted, text
 
 
 def test_list_items_of_built_in_kinds_carry_no_type():
-    value = stored(configmap.KIND, at(configmap.KIND, data={"x": "y"}))
-    view = View(configmap.KIND, "v1", JsonCodec())
+    value = stored(CONFIG_MAP, at(CONFIG_MAP, data={"x": "y"}))
+    view = View(CONFIG_MAP, "v1", JsonCodec())
     assert view.item(value) == b'{"metadata":{"resourceVersion":"42","name":"a","namespace":"default"},"data":{"x":"y"}}'
     assert View(CUSTOM, "v1", JsonCodec()).item(stored(CUSTOM, at(CUSTOM))).startswith(b'{"apiVersion":"e.com/v1","kind":"Thing",')
 

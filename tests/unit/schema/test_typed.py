@@ -25,10 +25,10 @@ def test_unknown_fields_go_and_are_told_in_order():
 def test_nulls_and_zero_values_are_written_as_go_does():
     obj = {"data": None, "binaryData": {}, "immutable": False}
     assert prune_and_check(obj, CONFIG_MAP) == []
-    assert obj == {"immutable": False}
+    assert obj == {"metadata": {}, "immutable": False}
     obj = {"data": {"a": None}}
     prune_and_check(obj, CONFIG_MAP)
-    assert obj == {"data": {"a": ""}}
+    assert obj == {"metadata": {}, "data": {"a": ""}}
     obj = {"metadata": {}}
     prune_and_check(obj, LEASE)
     assert obj == {"metadata": {}, "spec": {}}
@@ -39,7 +39,7 @@ def test_a_zero_value_is_never_shared():
     prune_and_check(first, LEASE)
     prune_and_check(second, LEASE)
     first["spec"]["holderIdentity"] = "me"
-    assert second == {"spec": {}}
+    assert second == {"metadata": {}, "spec": {}}
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from watchd.registry.builtin import configmap, event, lease, namespace, secret, serviceaccount
+from watchd.registry.builtin.table import load
 from watchd.registry.kind import Kind
 
-KINDS: tuple[Kind, ...] = (
-    namespace.KIND,
-    configmap.KIND,
-    secret.KIND,
-    serviceaccount.KIND,
-    event.KIND,
-    event.EVENTS_KIND,
-    lease.KIND,
-)
-"""All of them, in the order in which the server knows them."""
+KINDS: tuple[Kind, ...] = load()
+"""All of them, in the order of discovery."""
+
+
+def kind(group: str, plural: str) -> Kind:
+    """Return one of them. Raises KeyError."""
+    for found in KINDS:
+        if found.group == group and found.names.plural == plural:
+            return found
+    raise KeyError(f"{plural}.{group}")

@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conversion.hub import Spoke
 from watchd.registry import formats
 from watchd.registry.columns import NAME_DESCRIPTION, Cell, Column, age, name_cell
-from watchd.registry.kind import Kind, Names, Version
-from watchd.registry.metadata import IMMUTABLE
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import NameFormat, Object, Strategy
 from watchd.status import FieldError, FieldProblem
 
@@ -58,22 +54,6 @@ _ALWAYS: dict[str, Any] = {
 }
 """Fields that a core Event is never written without."""
 
-_FIXED = (
-    "involvedObject",
-    "reason",
-    "message",
-    "source",
-    "firstTimestamp",
-    "lastTimestamp",
-    "count",
-    "type",
-    "eventTime",
-    "action",
-    "related",
-    "reportingComponent",
-    "reportingInstance",
-)
-"""What an update through events.k8s.io cannot change: all but the series."""
 
 
 def to_core(obj: Object) -> Object:
@@ -123,48 +103,6 @@ class EventStrategy(Strategy):
         return out
 
 
-class EventsStrategy(EventStrategy):
-    """The rules of Event in events.k8s.io, which admits new-style Events only.
-
-    `validate` and `validate_update` take the events.k8s.io shape and name its fields as the reference does: by the core
-    shape's names. `fields` takes the stored shape, as everywhere.
-    """
-
-    name_format = NameFormat.SUBDOMAIN
-    selectable_fields = EVENTS_FIELDS
-    controller_field = "reportingController"
-
-    def validate(self, obj: Object) -> list[FieldError]:
-        """Check what a new-style Event needs and must not have."""
-        obj = to_core(obj)
-        out = super().validate(obj) + _series(obj)
-        if not obj.get("eventTime"):
-            out.append(FieldError(FieldProblem.REQUIRED, "eventTime"))
-        kind = obj.get("type", "")
-        if kind not in {"Normal", "Warning"}:
-            out.append(FieldError(FieldProblem.INVALID, "type", "", f"has invalid value: {kind}"))
-        out.extend(
-            FieldError(FieldProblem.INVALID, field, "", "needs to be unset")
-            for field in ("firstTimestamp", "lastTimestamp", "count", "source")
-            if obj.get(field)
-        )
-        return out
-
-    def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
-        """Let only the series change."""
-        del subresource
-        obj, old = to_core(obj), to_core(old)
-        out = super().validate(obj)
-        if obj.get("series") != old.get("series"):
-            out += _series(obj)
-        out.extend(
-            FieldError(FieldProblem.INVALID, field, obj.get(field), IMMUTABLE)
-            for field in _FIXED
-            if (obj.get(field) or None) != (old.get(field) or None)
-        )
-        return out
-
-
 def _old_style(obj: Object) -> list[FieldError]:
     about = (obj.get("involvedObject") or {}).get("namespace", "")
     namespace = obj["metadata"].get("namespace", "")
@@ -193,7 +131,8 @@ def _new_style(obj: Object, controller_field: str) -> list[FieldError]:
     return out
 
 
-def _series(obj: Object) -> list[FieldError]:
+def series_problems(obj: Object) -> list[FieldError]:
+    """Return what is wrong with the series of a core Event."""
     series = obj.get("series")
     if series is None:
         return []
@@ -232,7 +171,7 @@ def _count(event: Object) -> int:
     return int(series.get("count") or event.get("count") or 1)
 
 
-def _columns(core: Callable[[Object], Object]) -> tuple[Column, ...]:
+def columns_of(core: Callable[[Object], Object]) -> tuple[Column, ...]:
     """Return the columns of Events; `core` brings an object to the core shape."""
 
     def text(read: Callable[[Object], Any]) -> Cell:
@@ -262,26 +201,6 @@ def _columns(core: Callable[[Object], Object]) -> tuple[Column, ...]:
     )
 
 
-KIND = Kind(
-    group="",
-    names=Names("events", "Event", short_names=("ev",)),
-    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.Event")),),
-    hub="v1",
-    strategy=EventStrategy(),
-    storage_name=STORAGE_NAME,
-    stored_fields=ALL_FIELDS,
-    columns=_columns(lambda event: event),
-)
+STRATEGY = EventStrategy()
 
-EVENTS_KIND = Kind(
-    group="events.k8s.io",
-    names=Names("events", "Event", short_names=("ev",)),
-    versions=(Version("v1", schema=whole("io.k8s.api.events.v1.Event")),),
-    hub="v1",
-    strategy=EventsStrategy(),
-    storage_name=STORAGE_NAME,
-    stored_fields=ALL_FIELDS,
-    stored_as=KIND.hub_gvk,
-    spokes={"v1": Spoke(to_core, from_core)},
-    columns=_columns(to_core),
-)
+COLUMNS = columns_of(lambda event: event)

@@ -6,8 +6,6 @@ from typing import Any
 
 from watchd.registry import formats
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.kind import ALL_VERBS, Kind, Names, Version
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import NameFormat, Object, Strategy
 from watchd.seams import Clock, Entropy
 from watchd.status import FieldError, FieldProblem
@@ -108,18 +106,10 @@ def _phase(obj: dict[str, Any]) -> list[FieldError]:
     return [FieldError(FieldProblem.INVALID, "status.Phase", phase, why)]
 
 
-KIND = Kind(
-    group="",
-    names=Names("namespaces", "Namespace", short_names=("ns",)),
-    versions=(Version("v1", status=True, schema=whole("io.k8s.api.core.v1.Namespace")),),
-    hub="v1",
-    namespaced=False,
-    strategy=NamespaceStrategy(),
-    verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
-    subresources=("finalize",),
-    columns=(
-        NAME,
-        Column("Status", lambda obj, _: obj.get("status", {}).get("phase", ""), description="The status of the namespace"),
-        AGE,
-    ),
+STRATEGY = NamespaceStrategy()
+
+COLUMNS = (
+    NAME,
+    Column("Status", lambda obj, _: obj.get("status", {}).get("phase", ""), description="The status of the namespace"),
+    AGE,
 )

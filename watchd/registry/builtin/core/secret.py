@@ -7,11 +7,9 @@ import json
 from collections.abc import Mapping
 
 from watchd.registry import formats
-from watchd.registry.builtin.configmap import DATA_MAX, immutable_changes
+from watchd.registry.builtin.core.configmap import DATA_MAX, immutable_changes
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.metadata import IMMUTABLE
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
 from watchd.status import FieldError, FieldProblem
 
@@ -99,16 +97,11 @@ def _json(data: Mapping[str, str], key: str) -> list[FieldError]:
     return [] if good else [FieldError(FieldProblem.INVALID, path, REDACTED, "must be a JSON object")]
 
 
-KIND = Kind(
-    group="",
-    names=Names("secrets", "Secret"),
-    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.Secret")),),
-    hub="v1",
-    strategy=SecretStrategy(),
-    columns=(
-        NAME,
-        Column("Type", lambda obj, _: obj.get("type", ""), description="The type of the secret's data"),
-        Column("Data", lambda obj, _: len(obj.get("data", {})), description="The number of data items"),
-        AGE,
-    ),
+STRATEGY = SecretStrategy()
+
+COLUMNS = (
+    NAME,
+    Column("Type", lambda obj, _: obj.get("type", ""), description="The type of the secret's data"),
+    Column("Data", lambda obj, _: len(obj.get("data", {})), description="The number of data items"),
+    AGE,
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.kind import Kind, Names, Version
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
 from watchd.seams import Clock, Entropy
 from watchd.status import FieldError, FieldProblem
@@ -52,15 +50,10 @@ class LeaseStrategy(Strategy):
         return out
 
 
-KIND = Kind(
-    group="coordination.k8s.io",
-    names=Names("leases", "Lease"),
-    versions=(Version("v1", schema=whole("io.k8s.api.coordination.v1.Lease")),),
-    hub="v1",
-    strategy=LeaseStrategy(),
-    columns=(
-        NAME,
-        Column("Holder", lambda obj, _: obj.get("spec", {}).get("holderIdentity", ""), description="The lease's holder"),
-        AGE,
-    ),
+STRATEGY = LeaseStrategy()
+
+COLUMNS = (
+    NAME,
+    Column("Holder", lambda obj, _: obj.get("spec", {}).get("holderIdentity", ""), description="The lease's holder"),
+    AGE,
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.kind import Kind, Names, Version
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
 from watchd.seams import Clock, Entropy
 
@@ -30,15 +28,10 @@ def _names_only(obj: Object) -> None:
         obj["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in obj["secrets"]]
 
 
-KIND = Kind(
-    group="",
-    names=Names("serviceaccounts", "ServiceAccount", short_names=("sa",)),
-    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.ServiceAccount")),),
-    hub="v1",
-    strategy=ServiceAccountStrategy(),
-    columns=(
-        NAME,
-        Column("Secrets", lambda obj, _: len(obj.get("secrets", [])), description="The number of secrets"),
-        AGE,
-    ),
+STRATEGY = ServiceAccountStrategy()
+
+COLUMNS = (
+    NAME,
+    Column("Secrets", lambda obj, _: len(obj.get("secrets", [])), description="The number of secrets"),
+    AGE,
 )

@@ -6,8 +6,6 @@ import base64
 
 from watchd.registry import formats
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.kind import Kind, Names, Version
-from watchd.registry.schemas import whole
 from watchd.registry.strategy import Object, Strategy
 from watchd.status import FieldError, FieldProblem
 
@@ -58,19 +56,14 @@ def immutable_changes(obj: Object, old: Object, fields: tuple[str, ...]) -> list
     return [FieldError(FieldProblem.FORBIDDEN, field, None, IMMUTABLE_SET) for field in changed]
 
 
-KIND = Kind(
-    group="",
-    names=Names("configmaps", "ConfigMap", short_names=("cm",)),
-    versions=(Version("v1", schema=whole("io.k8s.api.core.v1.ConfigMap")),),
-    hub="v1",
-    strategy=ConfigMapStrategy(),
-    columns=(
-        NAME,
-        Column(
-            "Data",
-            lambda obj, _: len(obj.get("data", {})) + len(obj.get("binaryData", {})),
-            description="Data contains the configuration data.",
-        ),
-        AGE,
+STRATEGY = ConfigMapStrategy()
+
+COLUMNS = (
+    NAME,
+    Column(
+        "Data",
+        lambda obj, _: len(obj.get("data", {})) + len(obj.get("binaryData", {})),
+        description="Data contains the configuration data.",
     ),
+    AGE,
 )

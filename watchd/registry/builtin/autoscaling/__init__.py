@@ -1,0 +1,7 @@
+"""Kinds of autoscaling: the modules with their behaviour (STRATEGY) and their columns (COLUMNS), by plural."""
+
+from __future__ import annotations
+
+STRATEGIES: dict[str, str] = {}
+
+COLUMNS: dict[str, str] = {}

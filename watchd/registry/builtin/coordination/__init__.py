@@ -1,0 +1,11 @@
+"""Kinds of coordination.k8s.io: the modules with their behaviour (STRATEGY) and their columns (COLUMNS), by plural."""
+
+from __future__ import annotations
+
+STRATEGIES: dict[str, str] = {
+    "leases": "lease",
+}
+
+COLUMNS: dict[str, str] = {
+    "leases": "lease",
+}

@@ -1,0 +1,19 @@
+"""Kinds of the core group: the modules with their behaviour (STRATEGY) and their columns (COLUMNS), by plural."""
+
+from __future__ import annotations
+
+STRATEGIES: dict[str, str] = {
+    "namespaces": "namespace",
+    "configmaps": "configmap",
+    "secrets": "secret",
+    "serviceaccounts": "serviceaccount",
+    "events": "event",
+}
+
+COLUMNS: dict[str, str] = {
+    "namespaces": "namespace",
+    "configmaps": "configmap",
+    "secrets": "secret",
+    "serviceaccounts": "serviceaccount",
+    "events": "event",
+}

@@ -1,0 +1,7 @@
+"""Kinds of events.k8s.io: the modules with their behaviour (STRATEGY) and their columns (COLUMNS), by plural."""
+
+from __future__ import annotations
+
+STRATEGIES: dict[str, str] = {"events": "event"}
+
+COLUMNS: dict[str, str] = {"events": "event"}
