@@ -17,6 +17,7 @@ from watchd.registry.managed.tracking import field_manager
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Strategy
 from watchd.schema.compiled import CompiledSchema
+from watchd.schema.typed import prune_and_check
 
 Object = dict[str, Any]
 
@@ -156,6 +157,26 @@ class Kind:
     def columns(self) -> tuple[Any, ...]:
         """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
         return self._columns if self.behaviour is None else self.behaviour.columns()
+
+    def drop_status(self, obj: Object, version: str) -> None:
+        """Take from a new object, in place, the status that its writer has no say in: a built-in kind's is Go's zero value then."""
+        obj.pop("status", None)
+        zero = self._zero_status.get(version)
+        if zero is not None:
+            obj["status"] = orjson.loads(zero)
+
+    @cached_property
+    def _zero_status(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for version in self.versions:
+            schema = version.schema if version.component else None
+            status = (schema or {}).get("properties", {}).get("status")
+            if status is not None:
+                empty: Object = {}
+                prune_and_check(empty, {"type": "object", "properties": {"status": status}, "title": self.names.kind})
+                if "status" in empty:
+                    found[version.name] = orjson.dumps(empty["status"])
+        return found
 
     def subresource(self, name: str) -> Subresource | None:
         """Return a subresource beside status and scale by its name."""

@@ -202,7 +202,7 @@ class Store:
             if strategy.generation:
                 obj["metadata"]["generation"] = 1
             if endpoint.version.status and strategy.status_reset:
-                obj.pop("status", None)
+                kind.drop_status(obj, endpoint.version.name)
             strategy.prepare_create(obj, clock=self.clock, entropy=self._entropy)
             name = obj["metadata"].get("name", "")
             problems = metadata.validate_create(
