@@ -15,8 +15,9 @@ import attrs
 import orjson
 
 from watchd.schema import checks, embedded, listtypes, validation
+from watchd.schema.byclass import ByClass
 from watchd.schema.cel.rules import SKIPPED, Rules, Warn, blocked, compile_rules
-from watchd.schema.defaulting import Filler, compile_filler
+from watchd.schema.defaulting import Filler, compile_filler, compile_null_dropper, may_hold_null
 from watchd.schema.embedded import MetadataRules
 from watchd.schema.prune import Pruner, compile_pruner, prune
 from watchd.schema.ratcheting import Correlated
@@ -30,6 +31,7 @@ INT32_MAX = (1 << 31) - 1
 
 SKELETON_BYTES = 8
 """Length of a skeleton's digest: enough that two schemas of one kind never meet."""
+
 
 @attrs.frozen
 class ScalePaths:
@@ -61,16 +63,12 @@ class CompiledSchema:
         return compile_pruner(self.node, resource=True)
 
     @cached_property
-    def _filler(self) -> Filler:
-        return compile_filler(self.node)
-
-    @cached_property
     def _null_dropper(self) -> Filler:
-        return compile_filler(self.node, fill=False)
+        return compile_null_dropper(self.node)
 
     @cached_property
-    def _default_filler(self) -> Filler:
-        return compile_filler(self.node, drop=False)
+    def _distinct(self) -> ByClass[bool]:
+        return listtypes.compile_distinct(self.node)
 
     @cached_property
     def _by_rules(self) -> Rules | None:
@@ -101,22 +99,25 @@ class CompiledSchema:
 
     def drop_nulls(self, obj: Object) -> None:
         """Drop nulls that may not be and have no default, in place."""
-        self._null_dropper(obj)
+        if may_hold_null(obj):
+            self._null_dropper(obj)
 
     def default(self, obj: Object) -> None:
         """Drop nulls that may not be and set defaults, in place."""
-        self._filler(obj)
+        self.drop_nulls(obj)
+        self.fill(obj)
 
-    def fill(self, obj: Object) -> None:
+    @cached_property
+    def fill(self) -> Filler:
         """Set defaults in place, also for nulls that may not be; other nulls stay."""
-        self._default_filler(obj)
+        return compile_filler(self.node)
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Return what is wrong with a new object."""
         errors = self._by_schema(obj, self.node)
         errors += self._scaled(obj)
         errors += embedded.validate_embedded(obj, self.node, self._rules)
-        errors += listtypes.duplicates(obj, self.node)
+        errors += self._duplicates(obj)
         if self._by_rules is not None:
             errors += [SKIPPED] if blocked(errors) else self._by_rules.validate(obj)
         return errors
@@ -142,12 +143,16 @@ class CompiledSchema:
     def _changed(self, pair: Correlated, errors: list[FieldError], warn: Warn | None) -> list[FieldError]:
         """Add what holds for every changed object: lists by key, rules."""
         obj, old = pair.value, pair.old
-        repeated = list(listtypes.duplicates(obj, self.node))
-        if repeated and not any(listtypes.duplicates(old, self.node)):
+        repeated = self._duplicates(obj)
+        if repeated and not self._duplicates(old):
             errors += repeated
         if self._by_rules is not None:
             errors += [SKIPPED] if blocked(errors) else self._by_rules.validate(obj, old=old, pair=pair, warn=warn)
         return errors
+
+    def _duplicates(self, obj: Object) -> list[FieldError]:
+        """Return what the lists of an object hold twice."""
+        return list(listtypes.duplicates(obj, self.node)) if self._distinct(obj) is False else []
 
     @staticmethod
     def _by_schema(value: Any, node: Node, pair: Correlated | None = None, prefix: str = "") -> list[FieldError]:
@@ -202,7 +207,14 @@ def _replicas(obj: Object, path: str) -> list[FieldError]:
     return [FieldError(FieldProblem.INVALID, path, value, why)] if why else []
 
 
-_GO_TYPES = {str: "string", int: "int64", float: "float64", bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
+_GO_TYPES = {
+    str: "string",
+    int: "int64",
+    float: "float64",
+    bool: "bool",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+}
 
 
 def _nested(obj: Object, path: str, kind: type) -> tuple[Any, str]:
@@ -214,7 +226,10 @@ def _nested(obj: Object, path: str, kind: type) -> tuple[Any, str]:
             return kind(), ""
         if here.__class__ is not dict:
             at = "." + ".".join(steps[: index + 1])
-            return kind(), f"{at} accessor error: {_shown(here)} is of the type {_go_type(here)}, expected map[string]interface{{}}"
+            return (
+                kind(),
+                f"{at} accessor error: {_shown(here)} is of the type {_go_type(here)}, expected map[string]interface{{}}",
+            )
         if step not in here:
             return kind(), ""
         here = here[step]

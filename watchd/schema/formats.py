@@ -97,6 +97,8 @@ def _is_date_time(text: str) -> bool:
 
 _UNITS = ("ns", "us", "µs", "μs", "ms", "s", "m", "h")
 _go_duration = re.compile(rf"[-+]?(0|((\d+\.?\d*|\.\d+)({'|'.join(_UNITS)}))+)", re.ASCII)
+_short_duration = re.compile(r"\d{1,6}(ns|us|ms|s|m|h)", re.ASCII)
+"""What durations mostly are: so few digits are no overflow in any unit."""
 _worded_duration = re.compile(r"(\d+)[\t\n\f\r ]*([A-Za-zµ]+)", re.ASCII)
 _WORDS = frozenset({"ns", "us", "ms", "s", "m", "h", "hr", "d", "w", "wk"})
 _WORD_STARTS = ("nano", "micro", "milli", "sec", "min", "hour", "day", "week", "µs")
@@ -115,6 +117,8 @@ _INT64_MAX = (1 << 63) - 1
 
 def _is_duration(text: str) -> bool:
     """Tell whether Go's or Scala's forms of a duration are met: `1h30m`, `2 weeks`."""
+    if _short_duration.fullmatch(text):
+        return True
     if _go_duration.fullmatch(text):
         parts = re.findall(rf"(\d+\.?\d*|\.\d+)({'|'.join(_UNITS)})", text, re.ASCII)
         if sum(int(float(number) * _NANOSECONDS[unit]) for number, unit in parts) <= _INT64_MAX:

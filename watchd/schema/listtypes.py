@@ -5,12 +5,16 @@ The texts are those of the reference (apiextensions-apiserver pkg/apiserver/sche
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from operator import itemgetter
 from typing import Any
 
+from watchd.schema.byclass import ByClass
 from watchd.schema.jsonvalue import identity
 from watchd.schema.structural import Node
 from watchd.status import FieldError, FieldProblem
+
+Check = Callable[[Any], bool]
 
 _UNSPECIFIED = object()
 """The key of an entry that lacks the field of the key."""
@@ -18,7 +22,7 @@ _UNSPECIFIED = object()
 
 def duplicates(value: Any, node: Node, path: str = "") -> Iterator[FieldError]:
     """Yield what a value's lists, at any depth, hold twice."""
-    if not node.has_keyed_lists or not _suspect(value, node):
+    if not node.has_keyed_lists:
         return
     if value.__class__ is dict:
         keyed, rest = node.keyed_fields, node.additional
@@ -35,44 +39,72 @@ def duplicates(value: Any, node: Node, path: str = "") -> Iterator[FieldError]:
                 yield from duplicates(child, entries, f"{path}[{index}]")
 
 
-def _suspect(value: Any, node: Node) -> bool:
-    """Tell quickly whether a value may hold something twice; where it says so, that has to be looked at closely."""
-    kind = value.__class__
-    if kind is dict:
-        for field, below in node.keyed_fields.items():
-            if field in value and _suspect(value[field], below):
-                return True
-        rest = node.additional
-        if isinstance(rest, Node) and rest.has_keyed_lists:
-            return any(_suspect(child, rest) for field, child in value.items() if field not in node.properties)
-    elif kind is list:
-        if value and node.list_type in _KEYED and not _clearly_differ(value, node):
-            return True
-        entries = node.items
-        if entries is not None and entries.has_keyed_lists:
-            for child in value:
-                if _suspect(child, entries):
-                    return True
-    return False
+def compile_distinct(node: Node) -> ByClass[bool]:
+    """Return what tells that the entries of a value's lists clearly differ; where not, `duplicates` has to look closely.
+
+    Values that are equal in Python may be two all the same, such as 1 and true, but not the other way round.
+    """
+
+    def make(kind: type) -> Check | None:
+        if not node.has_keyed_lists:
+            return None
+        if kind is dict:
+            return _distinct_in_object(node)
+        return _distinct_in_list(node) if kind is list else None
+
+    return ByClass(make)
 
 
-_KEYED = frozenset({"set", "map"})
+def _distinct_in_object(node: Node) -> Check:
+    keyed = [(field, compile_distinct(child)) for field, child in node.keyed_fields.items()]
+    named, rest = node.properties, node.additional
+    of_rest = compile_distinct(rest) if isinstance(rest, Node) and rest.has_keyed_lists else None
+
+    def run(value: dict[str, Any]) -> bool:
+        for field, checks in keyed:
+            if field in value:
+                check = checks[value[field].__class__]
+                if check is not None and not check(value[field]):
+                    return False
+        if of_rest is not None:
+            return all(of_rest(child) is not False for field, child in value.items() if field not in named)
+        return True
+
+    return run
 
 
-def _clearly_differ(entries: list[Any], node: Node) -> bool:
-    """Tell whether entries differ by texts: the usual case."""
-    if node.list_type == "map":
-        if len(node.list_map_keys) != 1:
+def _distinct_in_list(node: Node) -> Check:
+    differ, entries = _differ(node), node.items
+    if entries is None or not entries.has_keyed_lists:
+        return differ
+    checks = compile_distinct(entries)
+
+    def run(value: list[Any]) -> bool:
+        if not differ(value):
             return False
-        name = node.list_map_keys[0]
+        for entry in value:
+            check = checks[entry.__class__]
+            if check is not None and not check(entry):
+                return False
+        return True
+
+    return run
+
+
+def _differ(node: Node) -> Check:
+    """Return what tells that the entries of one list clearly differ."""
+    if node.list_type not in {"set", "map"}:
+        return lambda _: True
+    names = node.list_map_keys
+    key = itemgetter(*names) if node.list_type == "map" and names else None
+
+    def run(value: list[Any]) -> bool:
         try:
-            entries = [entry[name] for entry in entries]
+            return len(set(value if key is None else map(key, value))) == len(value)
         except (KeyError, TypeError):
             return False
-    for entry in entries:
-        if entry.__class__ is not str:
-            return False
-    return len(set(entries)) == len(entries)
+
+    return run
 
 
 def _of_list(value: list[Any], node: Node, path: str) -> Iterator[FieldError]:

@@ -7,9 +7,10 @@ object itself and of embedded resources stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from watchd.schema.byclass import ByClass
 from watchd.schema.structural import EMPTY, META_FIELDS, Node
 
 Dropped = list[str]
@@ -25,7 +26,7 @@ def prune(obj: dict[str, Any], pruner: Pruner) -> list[str]:
     return sorted(path[1:] for path in dropped) if dropped else []
 
 
-def compile_pruner(node: Node, *, resource: bool = False, preserve: bool = False) -> Pruner:
+def compile_pruner(node: Node, *, resource: bool = False, preserve: bool = False) -> ByClass[Dropped | None]:
     """Return what prunes the values of a schema.
 
     Args:
@@ -35,53 +36,40 @@ def compile_pruner(node: Node, *, resource: bool = False, preserve: bool = False
 
     """
     preserve = preserve or node.preserve
-    of_object = _object(node, embedded=resource or node.embedded, preserve=preserve)
-    of_list = _list(node, preserve=preserve)
 
-    def run(value: Any) -> Dropped | None:
-        pruner = of_object if value.__class__ is dict else of_list
-        return pruner(value) if pruner is not None else None
+    def make(kind: type) -> Pruner | None:
+        if kind is dict:
+            return _object(node, embedded=resource or node.embedded, preserve=preserve)
+        return _list(node, preserve=preserve) if kind is list else None
 
-    return run
+    return ByClass(make)
 
 
-class _Fields(dict[str, Pruner | None]):
-    """The pruners of a schema's fields, each made when it is first needed."""
-
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
-        super().__init__()
-        self._nodes = nodes
-
-    def __missing__(self, field: str) -> Pruner | None:
-        pruner = self[field] = compile_pruner(self._nodes[field])
-        return pruner
+_NOTHING: ByClass[Dropped | None] = ByClass(lambda _: None)
 
 
 def _object(node: Node, *, embedded: bool, preserve: bool) -> Pruner | None:
-    closed = node.additional is None and not preserve
-    if node.additional is None and not node.properties and not embedded:
+    additional = node.additional
+    closed = additional is None and not preserve
+    if additional is None and not node.properties and not embedded:
         return _drop_all if closed else None
-    fields = _Fields(node.properties)
-    known = frozenset(node.properties)
+    rest = _NOTHING
+    if additional is not None:
+        rest = compile_pruner(additional if isinstance(additional, Node) else EMPTY)
+    fields = {field: compile_pruner(child) for field, child in node.properties.items()}
     if embedded:
-        known |= META_FIELDS
-        fields.update(dict.fromkeys(META_FIELDS))
-    rest: Pruner | None = None
-    if node.additional is not None:
-        rest = compile_pruner(node.additional if isinstance(node.additional, Node) else EMPTY)
+        fields.update(dict.fromkeys(META_FIELDS, _NOTHING))
+    known = frozenset(fields)
 
     def run(value: dict[str, Any]) -> Dropped | None:
         dropped: Dropped | None = None
-        if closed and not value.keys() <= known:
-            unknown = [field for field in value if field not in known]
-            for field in unknown:
-                del value[field]
-            dropped = [f".{field}" for field in unknown]
-        for field, child in value.items():
-            kind = child.__class__
+        if closed and not known.issuperset(value):
+            dropped = _drop(value, known)
+        for field in value:  # noqa: PLC0206 - to go over pairs costs more than to look the value up
+            kind = value[field].__class__
             if kind is dict or kind is list:
-                pruner = fields[field] if field in known else rest
-                found = pruner(child) if pruner is not None else None
+                pruner = fields.get(field, rest)[kind]
+                found = pruner(value[field]) if pruner is not None else None
                 if found:
                     dropped = [*(dropped or ()), *(f".{field}{path}" for path in found)]
         return dropped
@@ -89,33 +77,30 @@ def _object(node: Node, *, embedded: bool, preserve: bool) -> Pruner | None:
     return run
 
 
+def _drop(value: dict[str, Any], known: frozenset[str]) -> Dropped:
+    unknown = [field for field in value if field not in known]
+    for field in unknown:
+        del value[field]
+    return [f".{field}" for field in unknown]
+
+
 def _drop_all(value: dict[str, Any]) -> Dropped | None:
-    if not value:
-        return None
-    dropped = [f".{field}" for field in value]
-    value.clear()
-    return dropped
+    return _drop(value, frozenset()) if value else None
 
 
 def _list(node: Node, *, preserve: bool) -> Pruner | None:
     if preserve and node.items is None:
         return None
-    entries = node.items or EMPTY
-    of_entry: Pruner | None = None
+    # The entries of a preserved list are preserved, whatever their own schema says.
+    pruners = compile_pruner(node.items or EMPTY, preserve=preserve)
 
     def run(value: list[Any]) -> Dropped | None:
-        nonlocal of_entry
-        if of_entry is None:
-            # Made late: a list of nothing known may hold lists of nothing known, to any depth.
-            # The entries of a preserved list are preserved, whatever their own schema says.
-            of_entry = compile_pruner(entries, preserve=preserve)
         dropped: Dropped | None = None
         for index, child in enumerate(value):
-            kind = child.__class__
-            if kind is dict or kind is list:
-                found = of_entry(child)
-                if found:
-                    dropped = [*(dropped or ()), *(f"[{index}]{path}" for path in found)]
+            pruner = pruners[child.__class__]
+            found = pruner(child) if pruner is not None else None
+            if found:
+                dropped = [*(dropped or ()), *(f"[{index}]{path}" for path in found)]
         return dropped
 
     return run

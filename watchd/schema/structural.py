@@ -83,11 +83,6 @@ class Node:
         """`granular` or `atomic`; empty for an object that says nothing, which is granular."""
         return self.raw.get(MAP_TYPE) or ""
 
-    @property
-    def int_or_string(self) -> bool:
-        """Whether the value is an integer or a string."""
-        return self.raw.get(INT_OR_STRING) is True
-
     @cached_property
     def format(self) -> str:
         """The format that strings or numbers are held to; empty for one that is not known, which holds for nothing."""
@@ -145,9 +140,9 @@ class Node:
             yield self.additional
 
     @cached_property
-    def has_defaults(self) -> bool:
-        """Whether this schema or one below has a default."""
-        return self.default is not None or any(node.has_defaults for node in self.below())
+    def has_defaults_below(self) -> bool:
+        """Whether a schema below has a default."""
+        return any(node.default is not None or node.has_defaults_below for node in self.below())
 
     @cached_property
     def has_keyed_lists(self) -> bool:

@@ -109,6 +109,23 @@ def test_a_null_goes_stays_or_becomes_its_default(schema):
     assert obj["spec"]["rules"][0]["targets"][0]["weight"] == 1
 
 
+@pytest.mark.parametrize("beside", [1 << 64, "\ud800", "null"], ids=["more than 64 bits", "half a surrogate pair", "the word"])
+def test_a_null_goes_whatever_stands_beside_it(schema, beside):
+    obj = route(extra={"any": beside}, hosts=None)
+    schema.default(obj)
+    assert "hosts" not in obj["spec"]
+    assert obj["spec"]["extra"] == {"any": beside}
+
+
+def test_defaults_of_map_values_and_list_entries_stand_for_their_nulls():
+    entry = {"type": "object", "default": {"a": 1}, "properties": {"a": {"type": "integer"}, "b": {"type": "string", "default": "x"}}}
+    values = {"type": "object", "additionalProperties": {"type": "array", "items": entry}}
+    schema = CompiledSchema({"type": "object", "properties": {"spec": values}}, RULES)
+    obj = {"spec": {"m": [None, {"a": 2}], "n": None}}
+    schema.default(obj)
+    assert obj == {"spec": {"m": [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]}}
+
+
 def test_nulls_can_be_dropped_without_defaults(schema):
     obj = route(policy=None, hosts=None)
     obj["spec"]["rules"][0]["targets"][0]["weight"] = None
