@@ -1,0 +1,1 @@
+"""What the rules of several built-in kinds have in common."""
