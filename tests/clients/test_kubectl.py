@@ -367,6 +367,74 @@ def test_apply_prunes_and_keeps(kubectl):
     assert (left["data"], left["metadata"]["labels"]) == ({"a": "1"}, {"app": "x"})
 
 
+@pytest.fixture
+def bundle(kubectl, custom):
+    """Three manifests, a custom one among them, and how kubectl names them."""
+    manifests = [config_map("one", {"a": "1"}), config_map("two", {"b": "2"}), custom.object("three", size=3)]
+    return manifests, ["configmap/one", "configmap/two", f"widget.{custom.group}/three"]
+
+
+def test_apply_list(kubectl, bundle):
+    """For a List kubectl asks for OpenAPI version 2, and for it in protobuf alone."""
+    items, names = bundle
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    for text in (json.dumps(listed), yaml.safe_dump(listed)):
+        assert kubectl("apply", "--dry-run=server", "-f", "-", stdin=text).splitlines() == [
+            f"{name} created (server dry run)" for name in names
+        ]
+    assert kubectl("apply", "-f", "-", stdin=listed).splitlines() == [f"{name} created" for name in names]
+    items[0]["data"]["a"], items[2]["spec"]["size"] = "3", 4
+    changed = ["configured", "unchanged", "configured"]
+    assert kubectl("apply", "-f", "-", stdin=listed).splitlines() == list(
+        map(" ".join, zip(names, changed, strict=True))
+    )
+    assert kubectl.json("get", "configmap", "one")["data"] == {"a": "3"}
+    assert kubectl.json("get", names[2])["spec"]["size"] == 4
+    # What kubectl prints of many is such a list.
+    again = kubectl("get", *names, "-o", "yaml")
+    assert yaml.safe_load(again)["kind"] == "List"
+    # It has a uid and a resourceVersion, which the annotation of what was applied remembers.
+    assert kubectl("apply", "-f", "-", stdin=again).splitlines() == [f"{name} configured" for name in names]
+    assert kubectl("diff", "-f", "-", stdin=listed) == ""
+    assert kubectl("delete", "-f", "-", stdin=listed).count("deleted") == len(names)
+
+
+def test_apply_list_of_unknown_fields(kubectl, bundle):
+    items, names = bundle
+    items[0]["datum"] = {"a": "1"}
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    assert 'unknown field "datum"' in kubectl.refused("apply", "-f", "-", stdin=listed)
+    done = kubectl.run("apply", "--validate=warn", "-f", "-", stdin=listed)
+    assert done.stdout.splitlines() == [f"{name} created" for name in names]
+    assert 'unknown field "datum"' in done.stderr
+
+
+def test_apply_stream_with_lists(kubectl, bundle):
+    """Documents one after another as kustomize prints them, Lists among them."""
+    items, names = bundle
+    stream = yaml.safe_dump_all([{"apiVersion": "v1", "kind": "List", "items": items[:2]}, items[2]])
+    assert kubectl("apply", "-f", "-", stdin=stream).splitlines() == [f"{name} created" for name in names]
+    # Each List of a kind is told apart from a List of all kinds.
+    typed = {"apiVersion": "v1", "kind": "ConfigMapList", "items": items[:2]}
+    stream = yaml.safe_dump_all([items[2], typed])
+    said = kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=stream).splitlines()
+    assert said == [f"{name} serverside-applied" for name in (names[2], *names[:2])]
+
+
+def test_apply_kustomization(kubectl, bundle, tmp_path):
+    items, names = bundle
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
+    said = {"resources": ["all.yaml"], "nameSuffix": "-x", "labels": [{"pairs": {"app": "x"}}]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(said))
+    applied = sorted(kubectl("apply", "-k", str(tmp_path)).splitlines())
+    assert applied == sorted(f"{name}-x created" for name in names)
+    built = kubectl("kustomize", str(tmp_path))
+    assert sorted(kubectl("apply", "-f", "-", stdin=built).splitlines()) == sorted(
+        f"{name}-x unchanged" for name in names
+    )
+    assert kubectl.json("get", f"{names[2]}-x")["metadata"]["labels"] == {"app": "x"}
+
+
 def test_apply_secret(kubectl):
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one"}, "stringData": {"k": "v"}}
     assert kubectl("apply", "-f", "-", stdin=secret) == "secret/one created\n"
