@@ -262,9 +262,10 @@ _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 """What Go's encoding/json escapes beside what JSON demands."""
 
 
-def go_json(value: Any) -> str:
-    """Write a value as Go's encoding/json does."""
-    return json.dumps(_whole(value), separators=(",", ":"), sort_keys=True, ensure_ascii=False).translate(_GO_ESCAPES)
+def go_json(value: Any, *, ordered: bool = False) -> str:
+    """Write a value as Go's encoding/json does: a map, or where it is `ordered` a type whose fields are in their order."""
+    text = json.dumps(_whole(value), separators=(",", ":"), sort_keys=not ordered, ensure_ascii=False)
+    return text.translate(_GO_ESCAPES)
 
 
 _JSON_WHOLE = 1e21

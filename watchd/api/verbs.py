@@ -284,8 +284,12 @@ class Verbs:
         def patched(current: Object) -> Object:
             del call.warnings[said:]
             obj: Object = document.apply(current)
-            call.warnings += check_patched(endpoint, call.info.name, obj, document.warnings, options)
+            call.warnings += check_patched(endpoint, call.info.name, obj, document.warnings, options, current=current)
             call.warnings += metadata.drop_duplicate_owners(obj["metadata"], changed=True)
+            if call.info.subresource == SCALE:
+                # The Store sees the object and not its Scale.
+                namespaced = call.endpoint.kind.namespaced
+                metadata.check_namespace(obj["metadata"], call.info.namespace, namespaced=namespaced)
             return obj
 
         if call.info.subresource == SCALE:

@@ -199,11 +199,16 @@ def check_namespace(meta: Object, namespace: str, *, namespaced: bool) -> None:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
+def undeterminable_name(name: str) -> StatusError:
+    """400 for an object that has no name, at the path of one that has."""
+    return bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+
+
 def check_name(meta: Mapping[str, Any], name: str, namespace: str = "") -> None:
     """Hold the name (and namespace, where one is given) of a body against those of the path. Raises StatusError 400."""
     given = meta.get("name", "")
     if not given:
-        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+        raise undeterminable_name(name)
     if given != name:
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     given = meta.get("namespace", "")

@@ -209,3 +209,98 @@ async def test_items_that_hold_no_schema_are_refused(core, samples):
         "number into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema.properties.items of type "
         "v1.JSONSchemaProps"
     )
+
+
+# Patches of apiVersion and kind
+
+
+def quoted(answer):
+    """Return what a refused patch quotes, and why it is refused."""
+    (cause,) = answer.json["details"]["causes"]
+    assert (answer.status, answer.json["message"]) == (422, f' "" is invalid: patch: {cause["message"]}')
+    text, _, why = cause["message"].removeprefix('Invalid value: "').rpartition('": ')
+    return text.replace('\\"', '"'), why
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, ".apiVersion accessor error: <nil> is of the type <nil>, expected string"),
+        ("a/b/c", "unexpected GroupVersion string: a/b/c"),
+        (
+            5,
+            "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .apiVersion of type string",
+        ),
+    ],
+)
+async def test_a_version_that_is_none_is_no_patch(core, samples, things, value, why):
+    operations = [{"op": "replace", "path": "/apiVersion", "value": value}]
+    assert quoted(await core.patch(f"{things}/a", operations, kind="json"))[1] == why
+
+
+@pytest.mark.parametrize("value", ["", "/", "a/"])
+async def test_a_version_without_its_name_is_missing(core, samples, things, value):
+    answer = await core.patch(f"{things}/a", {"apiVersion": value})
+    assert (answer.status, answer.json["message"]) == (
+        500,
+        "Internal error occurred: Object 'apiVersion' is missing in 'object has no apiVersion field'",
+    )
+
+
+async def test_kind_of_a_built_in_object_is_that_of_its_type(core, samples, things):
+    path = f"{samples.definitions}/things.example.com"
+    answer = await core.patch(path, {"kind": None})
+    assert (answer.status, answer.json["kind"]) == (200, "CustomResourceDefinition")
+    answer = await core.patch(path, {"apiVersion": None})
+    assert answer.status == 400
+    assert answer.json["message"].endswith(
+        "(things.example.com based on URL) was undeterminable: name must be provided"
+    )
+    unknown = 'no kind "X" is registered for version "apiextensions.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"'
+    assert quoted(await core.patch(path, {"kind": "X"}))[1] == unknown
+
+
+@pytest.fixture
+async def scaled(core, samples):
+    await core.nursery.start(core.definitions.run)
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    await core.define(samples.definition(versions=[samples.version(subresources={"scale": scale})]))
+    await core.call("POST", samples.things, samples.thing(spec={"replicas": 1}))
+    return f"{samples.things}/a/scale"
+
+
+@pytest.mark.parametrize("patch", [{"kind": None}, {"apiVersion": None}, {"apiVersion": "", "kind": ""}])
+async def test_a_scale_needs_no_kind_in_a_patch(core, scaled, patch):
+    answer = await core.patch(scaled, patch)
+    assert (answer.status, answer.json["kind"], answer.json["apiVersion"]) == (200, "Scale", "autoscaling/v1")
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [
+        ({"kind": "X"}, 'no kind "X" is registered for version "autoscaling/v1" in scheme "pkg/runtime/scheme.go:111"'),
+        ({"apiVersion": "apps/v1beta2"}, "converting (v1beta2.Scale) to (v1.Scale): unknown conversion"),
+        ({"apiVersion": "a/b/c"}, "unexpected GroupVersion string: a/b/c"),
+    ],
+)
+async def test_a_scale_of_another_kind(core, scaled, patch, why):
+    answer = await core.patch(scaled, patch)
+    assert quoted(answer)[1] == why
+
+
+async def test_a_refused_patch_quotes_the_fields_of_a_scale_in_their_order(core, scaled):
+    text, why = quoted(await core.patch(scaled, {"spec": {"replicas": "x", "a": 1}, "kind": "Scale"}))
+    assert why == "json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32"
+    head, _, tail = text.partition('"metadata":')
+    assert head == '{"apiVersion":"autoscaling/v1","kind":"Scale",'
+    order = [tail.find(f'"{name}":') for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")]
+    assert order == sorted(order)
+    assert tail.endswith('},"spec":{"a":1,"replicas":"x"},"status":{"replicas":0}}')
+
+
+async def test_a_scale_stays_in_its_namespace(core, scaled):
+    answer = await core.patch(scaled, {"metadata": {"namespace": "other"}})
+    assert (answer.status, answer.json["message"]) == (
+        400,
+        "the namespace of the provided object does not match the namespace sent on the request",
+    )
