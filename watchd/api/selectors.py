@@ -344,11 +344,6 @@ class FieldSelector:
         # A term of nothing at all asks nothing, as in the reference.
         return cls(tuple(term for term in terms if term.field or term.value)) if text else EVERY_FIELD
 
-    @classmethod
-    def of_name(cls, name: str) -> FieldSelector:
-        """Select the one object of a name."""
-        return cls((FieldTerm(NAME_FIELD, name),))
-
     def exact(self, field: str) -> str | None:
         """Return the one value that a field must have, or None where there is no such term."""
         for term in self.terms:

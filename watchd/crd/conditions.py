@@ -13,7 +13,6 @@ Object = dict[str, Any]
 ESTABLISHED = "Established"
 NAMES_ACCEPTED = "NamesAccepted"
 TERMINATING = "Terminating"
-API_APPROVED = "KubernetesAPIApprovalPolicyConformant"
 
 
 @attrs.frozen

@@ -150,11 +150,6 @@ def no_such_key(key: Any) -> EvaluationError:
 _NUMBERS = frozenset({int, Uint, float})
 
 
-def is_number(value: Any) -> bool:
-    """Tell whether a value is an int, uint or double."""
-    return type(value) in _NUMBERS
-
-
 def equals(first: Any, second: Any) -> bool:  # noqa: PLR0911 - a table of cases
     """Tell whether two values are equal, across the kinds of numbers too.
 
