@@ -135,6 +135,12 @@ def test_what_the_table_does_not_know_is_refused(message, value, said):
     assert str(caught.value) == said
 
 
+def test_what_gnostic_alone_refuses_is_written():
+    """One definition with such a text would take the document from all kinds (docs/differences.md)."""
+    assert read(ENCODER_V2.encode("Schema", {"description": "a\x7f"})) == [(4, b"a\x7f")]
+    assert read(ENCODER_V3.encode("Schema", {"externalDocs": {"description": "d"}})) == [(6, b"\x0a\x01d")]
+
+
 @pytest.mark.parametrize("key", ["items", "additionalProperties", "not"])
 def test_deep_schemas(key):
     schema = {"type": "object"}
