@@ -119,6 +119,9 @@ class API:
             return response
 
     async def _page(self, request: Request) -> Response:
+        if request.method == "CONNECT":
+            # Whatever succeeds would have opened a tunnel.
+            raise method_not_allowed()
         answer = self._pages.get(request.path.strip("/").partition("/")[0])
         return page_not_found() if answer is None else await answer(request)
 

@@ -140,7 +140,7 @@ def accept(
 
     Args:
         request: its Accept, User-Agent and `pretty` are looked at.
-        listing: whether the answer is a list.
+        listing: whether the answer is a list; the same codecs write it.
         watching: whether it is a stream.
         transformations: kinds that this endpoint can turn its answer into. Clauses that ask for another are passed over.
         typed: whether protobuf has messages for the answer; where it has none, a clause for protobuf is passed over, unless
@@ -150,11 +150,13 @@ def accept(
         StatusError: 406.
 
     """
-    del listing  # the same codecs write lists; it matters to the transformations
     header = request.headers.get("accept", "")
     choose = _choose if len(header) <= CACHED_ACCEPT_CHARS else _choose.__wrapped__
     accepted = choose(header, is_pretty(request), watching, frozenset(transformations), typed)
     if accepted is None:
+        if typed and not names_one_of(header, MEDIA_TYPES):
+            routed = request.method == "GET" and (listing or watching)
+            raise unproduced(f"{MEDIA_TYPES}, {STREAM_MEDIA_TYPES}" if routed else MEDIA_TYPES)
         # A format that is known but cannot stream is refused with the list of those that can.
         known = watching and choose(header, False, False, frozenset(transformations), typed) is not None
         raise not_acceptable(STREAM_MEDIA_TYPES if known else MEDIA_TYPES)
@@ -215,6 +217,21 @@ def is_pretty(request: Request) -> bool:
     """Tell whether an answer is for a person: `pretty` says so, or where it is not given the User-Agent does."""
     asked = request.param("pretty") if "pretty" in request.raw_query else ""
     return asked in _TRUE if asked else request.headers.get("user-agent", "").startswith(_HUMAN_AGENTS)
+
+
+def names_one_of(header: str, media_types: str) -> bool:
+    """Tell whether an Accept header names one of some formats, whatever its parameters.
+
+    Where it does not, the reference refuses a request of a built-in kind before it looks at it.
+    """
+    named = {text.partition(";")[0].strip() for text in header.split(",")}
+    return not header.strip() or "*/*" in named or not named.isdisjoint(media_types.split(", "))
+
+
+def unproduced(media_types: str) -> StatusError:
+    """406 of a path that is routed by formats."""
+    what = f"406: Not Acceptable\n\nAvailable representations: {media_types}"
+    return StatusError(Reason.NOT_ACCEPTABLE, what, details=True)
 
 
 def not_acceptable(media_types: str = MEDIA_TYPES) -> StatusError:

@@ -9,7 +9,7 @@ import trio
 
 from conversion.codec import JSON
 from watchd.api.message import Request, Response
-from watchd.api.negotiate import CODECS
+from watchd.api.negotiate import CODECS, names_one_of, unproduced
 from watchd.status import method_not_allowed
 
 MAJOR, MINOR = "1", "37"
@@ -48,8 +48,10 @@ def version_info() -> dict[str, str]:
 
 
 async def handle(request: Request) -> Response:
-    """Answer /version: indented, whoever asks, as the reference does. Raises StatusError (405)."""
+    """Answer /version: indented, whoever asks, as the reference does. Raises StatusError (405, 406)."""
     await trio.lowlevel.checkpoint()
     if request.method != "GET":
         raise method_not_allowed()
+    if not names_one_of(request.headers.get("accept", ""), JSON):
+        raise unproduced(JSON)
     return Response(200, [("content-type", JSON)], CODECS[JSON].encode_pretty(version_info()))

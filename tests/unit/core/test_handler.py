@@ -133,6 +133,15 @@ async def test_refusals_come_in_the_format_that_was_asked_for(core, samples, med
 async def test_formats_that_are_not_known(core, samples):
     answer = await core.call("GET", samples.config_maps, headers={"accept": "text/html"})
     assert (answer.status, answer.json["reason"]) == (406, "NotAcceptable")
+    formats = "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor"
+    streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch, application/cbor-seq"
+    # Built-in kinds are routed by formats, and lists may be watched.
+    assert answer.json["message"] == f"406: Not Acceptable\n\nAvailable representations: {formats}, {streams}"
+    assert answer.json["details"] == {}
+    answer = await core.call("GET", f"{samples.config_maps}/a", headers={"accept": "text/html"})
+    assert answer.json["message"] == f"406: Not Acceptable\n\nAvailable representations: {formats}"
+    answer = await core.call("GET", f"{samples.config_maps}/a", headers={"accept": "application/json;as=Other;g=a;v=v1"})
+    assert answer.json["message"] == f"only the following media types are accepted: {formats}"
     answer = await core.call("POST", samples.config_maps, samples.config_map("a"), headers={"content-type": "text/html"})
     assert (answer.status, answer.json["reason"]) == (415, "UnsupportedMediaType")
 
@@ -266,3 +275,7 @@ async def test_bodies_that_are_no_objects(core, samples, body):
         answer = await core.patch(f"{samples.config_maps}/a", body, kind=kind)
         assert answer.status in (200, 400, 422), answer.body
     assert core.log.head == head + 1
+
+
+async def test_no_page_opens_a_tunnel(core):
+    assert (await core.call("CONNECT", "/apis")).status == 405
