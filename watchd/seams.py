@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, TypeVar, TypeVarTuple
 
 import trio
@@ -90,7 +91,13 @@ class InlineRunner:
 
 def rfc3339(ms: int) -> str:
     """Format a time as metav1.Time does: UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms // 1000))
+    return _second(ms // 1000)
+
+
+@lru_cache(16)
+def _second(seconds: int) -> str:
+    # All writes of one second have one time.
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def rfc3339_micro(ms: int) -> str:

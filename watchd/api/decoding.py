@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from conversion.codec import CBOR, Codec, DecodeError, ValueOutOfRange, text_of
+from conversion.codec import CBOR, JSON, Codec, Decoded, DecodeError, ValueOutOfRange, text_of
 from conversion.gvk import GroupVersion
 from watchd.api import negotiate
 from watchd.api.options import TYPE_META, CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
+from watchd.registry.managed.texts import TEXTS, Known, emptied
 from watchd.registry.registry import Endpoint
 from watchd.schema.embedded import MetadataMismatch
 from watchd.schema.typed import TypeMismatch, prune_and_check
@@ -35,7 +36,7 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
     Raises StatusError: 400 for what does not parse or is of another version, 422 for another kind.
     """
     try:
-        decoded = codec.decode(body)
+        decoded, known = _decoded(body, codec)
     except ValueOutOfRange as error:
         raise strict_error(endpoint, [str(error)], head="") from error
     except DecodeError as error:
@@ -47,6 +48,8 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
         raise _undecodable(endpoint, body, f"{_unread(codec)}json: cannot unmarshal {json_type(obj)} into Go value of type {TYPE_META}")
     check_gvk(endpoint, obj, body, codec)
     unknown = type_check(endpoint, obj)
+    if known is not None:
+        obj["metadata"]["managedFields"] = known.entries
     unknown_texts = [f"unknown field {go_quote(path)}" for path in unknown]
     if options.strict and (unknown_texts or decoded.strict_errors):
         raise strict_error(endpoint, [*decoded.strict_errors, *unknown_texts])
@@ -54,6 +57,20 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
         warnings += [*decoded.warnings, *unknown_texts]
     warnings += metadata.drop_duplicate_owners(obj["metadata"])
     return obj
+
+
+def _decoded(body: bytes, codec: Codec) -> tuple[Decoded, Known | None]:
+    """Read a body. Of managedFields that this server wrote it returns what is known, and leaves them out. Raises DecodeError."""
+    cut = TEXTS.cut(body) if codec.media_type == JSON else None
+    if cut is None:
+        return codec.decode(body), None
+    rest, known = cut
+    try:
+        decoded = codec.decode(rest)
+    except DecodeError:
+        # Messages are about the whole body.
+        return codec.decode(body), None
+    return (decoded, known) if emptied(decoded.value) else (codec.decode(body), None)
 
 
 def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> None:

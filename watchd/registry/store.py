@@ -19,10 +19,11 @@ from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Wri
 from watchd.registry import metadata
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
 from watchd.registry.changes import same_content, split_status, with_propagation
+from watchd.registry.managed.texts import Known
 from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
-from watchd.registry.view import load
+from watchd.registry.view import load, load_known
 from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import (
     FieldError,
@@ -249,6 +250,7 @@ class Store:
         validate: bool = True,
         create: Callable[[], Awaitable[Object]] | None = None,
         tracked: bool = False,
+        replaces: bool = False,
     ) -> Written:
         """Change an object.
 
@@ -266,6 +268,7 @@ class Store:
                 owners away also from objects that newer rules would refuse.
             create: makes the object where there is none, for kinds that are created on update, and for apply.
             tracked: whether `change` and `create` give the objects the managedFields that they are to have.
+            replaces: whether `change` makes its object of nothing of the current one, which it then does not get a copy of.
 
         Raises StatusError: 404, 409, 422, what admission refuses, what the log fails with.
 
@@ -287,15 +290,15 @@ class Store:
                     if error.reason is not Reason.ALREADY_EXISTS:
                         raise
                     continue
-            old = load(endpoint.kind, endpoint.version.name, stored)
-            new = await change(load(endpoint.kind, endpoint.version.name, stored))
+            old, known = load_known(endpoint.kind, endpoint.version.name, stored)
+            new = await change(old if replaces else load(endpoint.kind, endpoint.version.name, stored))
             self._check_preconditions(endpoint, name, stored, uid, old, new)
             attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
             metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
             strategy = endpoint.kind.strategy
             (strategy.default_applied if tracked else strategy.default)(new)
             if not tracked:
-                self._track(endpoint, new, old, subresource, caller)
+                self._track(endpoint, new, old, subresource, caller, known)
             await self._prepare_update(endpoint, attributes, new, old, validate=validate)
             try:
                 return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks)
@@ -345,11 +348,12 @@ class Store:
             if not caller.dry_run:
                 await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
             return Written(new, None, removed=True)
-        settle_times(new, old, says_the_same)
-        if says_the_same(new, old) and stored_at_hub(endpoint.kind, stored):
-            _set_revision(new, stored.revision)
-            fresh = header_of(stored.header).epoch == endpoint.kind.epoch
-            return Written(new, stored if fresh and not caller.dry_run else None)
+        if says_the_same(new, old, managed=False):
+            settle_times(new, old)
+            if says_the_same(new, old) and stored_at_hub(endpoint.kind, stored):
+                _set_revision(new, stored.revision)
+                fresh = header_of(stored.header).epoch == endpoint.kind.epoch
+                return Written(new, stored if fresh and not caller.dry_run else None)
         if caller.dry_run:
             _set_revision(new, stored.revision)
             return Written(_as_stored(endpoint, new), None)
@@ -443,7 +447,15 @@ class Store:
                 left += not written.removed
         return left
 
-    def _track(self, endpoint: Endpoint, new: Object, old: Object | None, subresource: str, caller: Caller) -> None:
+    def _track(
+        self,
+        endpoint: Endpoint,
+        new: Object,
+        old: Object | None,
+        subresource: str,
+        caller: Caller,
+        known: Known | None = None,
+    ) -> None:
         """Say in the managedFields of an object who owns what now. Before admission, as in the reference."""
         kind, version = endpoint.kind, endpoint.version
         entries = kind.managers.update(
@@ -454,6 +466,7 @@ class Store:
             time=rfc3339(self.clock.now_ms()),
             subresource=subresource,
             reset_fields=reset_fields(kind, version, subresource),
+            known=known,
         )
         set_managed(new, entries)
 

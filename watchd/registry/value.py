@@ -134,16 +134,20 @@ def decode(stored: Stored) -> Object:
 
 def canonical(obj: Object) -> bytes:
     """Return bytes that are equal for two objects exactly if they say the same, resourceVersion aside."""
-    return orjson.dumps(_without_revision(obj), option=orjson.OPT_SORT_KEYS)
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
+    return orjson.dumps({**obj, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
 
 
-def says_the_same(one: Object, other: Object) -> bool:
-    """Tell whether two objects say the same, resourceVersion aside. Quicker than their canonical bytes where they do not."""
-    return equal(_without_revision(one), _without_revision(other))
+def says_the_same(one: Object, other: Object, *, managed: bool = True) -> bool:
+    """Tell whether two objects say the same, resourceVersion aside. Quicker than their canonical bytes where they do not.
 
-
-def _without_revision(obj: Object) -> Object:
-    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
+    `managed` tells whether their managedFields count.
+    """
+    # Python's own comparison is taken for no only, and most of what is written differs outside of metadata.
+    if any(name != "metadata" and (name not in other or item != other[name]) for name, item in one.items()):
+        return False
+    left_out = {"resourceVersion"} if managed else {"resourceVersion", "managedFields"}
+    return equal(*({**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in left_out}} for obj in (one, other)))
 
 
 def equal(one: Object, other: Object) -> bool:

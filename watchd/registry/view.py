@@ -15,6 +15,7 @@ from conversion.codec import JSON, Codec
 from conversion.gvk import GroupVersion
 from storage.types import Key, Record, Stored, path_of
 from watchd.registry.kind import Kind
+from watchd.registry.managed.texts import TEXTS, Known, emptied
 from watchd.registry.value import Header, field_values, head_as, header_of
 
 Object = dict[str, Any]
@@ -44,7 +45,10 @@ class Selector(Protocol):
 
 def load_hub(kind: Kind, stored: Stored | Record) -> Object:
     """Decode a stored value into an object of the hub version. The caller owns the result."""
-    obj: Object = orjson.loads(stored.body)
+    return _at_hub(kind, stored, orjson.loads(stored.body))
+
+
+def _at_hub(kind: Kind, stored: Stored | Record, obj: Object) -> Object:
     if header_of(stored.header).epoch != kind.epoch:
         # The schema has changed since this was written.
         kind.strategy.settle(obj)
@@ -61,7 +65,25 @@ def load_hub(kind: Kind, stored: Stored | Record) -> Object:
 
 def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
     """Decode a stored value into an object at a version, defaults filled in. The caller owns the result."""
-    obj = load_hub(kind, stored)
+    return _at(kind, version, load_hub(kind, stored))
+
+
+def load_known(kind: Kind, version: str, stored: Stored | Record) -> tuple[Object, Known | None]:
+    """Decode like `load`, but for managedFields whose text is known: nobody is to change what is in those.
+
+    Returns the object, and what its managedFields say, or None where that is not known.
+    """
+    cut = TEXTS.cut(stored.body)
+    if cut is not None:
+        rest, known = cut
+        obj: Object = orjson.loads(rest)
+        if emptied(obj):
+            obj["metadata"]["managedFields"] = known.entries
+            return _at(kind, version, _at_hub(kind, stored, obj)), known
+    return load(kind, version, stored), None
+
+
+def _at(kind: Kind, version: str, obj: Object) -> Object:
     if not kind.is_hub(version):
         obj = kind.from_hub(obj, version)
     if not kind.custom:

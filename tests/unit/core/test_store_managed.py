@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import orjson
 import pytest
+
+from watchd.registry.managed.texts import TEXTS
 
 MANAGED = "metadata.managedFields"
 AGENT = {"user-agent": "editor/1.2 (linux)"}
@@ -143,3 +148,61 @@ async def test_owners_that_another_version_hides_stay_as_they_are(core, samples)
     headers = {"content-type": "application/apply-patch+yaml"}
     refused = await core.call("PATCH", f"{samples.things}/a", applied, "fieldManager=me", headers=headers)
     assert (refused.status, refused.json["message"]) == (500, "failed to convert new object: .spec.b: field not declared in schema")
+
+
+def sent_back(answer, **data):
+    """Return the bytes of an object that a client changes, with what stands in it as it read it."""
+    obj = answer.json
+    obj["data"] |= data
+    return orjson.dumps(obj)
+
+
+async def test_managers_that_come_back_are_the_same_in_whatever_spelling(core, samples):
+    results = []
+    for name, spell in (
+        ("a", lambda body: body),
+        ("b", lambda body: json.dumps(json.loads(body)).encode()),
+        ("c", lambda body: json.dumps(json.loads(body), sort_keys=True).encode()),
+        ("d", lambda body: body.replace(b"managedFields", rb"managed\u0046ields")),
+    ):
+        answer = await core.call("POST", samples.config_maps, samples.config_map(name), "fieldManager=one")
+        for turn in range(3):
+            core.clock.advance(1)
+            path = f"{samples.config_maps}/{name}"
+            answer = await core.call("PUT", path, spell(sent_back(answer, key=str(turn))), f"fieldManager=w{turn % 2}")
+            assert answer.status == 200, answer.body
+        assert (await core.call("GET", path)).json == answer.json
+        results.append([(who, fields) for who, _, _, fields in owners(answer)])
+        if name == "a":
+            assert [e["time"] for e in entries(answer)] == sorted(e["time"] for e in entries(answer))
+            # What is known by its text is as the log has it, and a patch sees the same.
+            assert entries(await core.patch(path, {"metadata": {"labels": {"x": "y"}}}, "fieldManager=w0")) != entries(answer)
+            assert entries(await core.call("GET", path))[-1]["fieldsV1"]["f:metadata"] == {"f:labels": {".": {}, "f:x": {}}}
+    assert results[0] == [("one", {"f:data": {}}), ("w0", {"f:data": {"f:key": {}}})]
+    assert all(result == results[0] for result in results)
+
+
+async def test_clients_cannot_reach_what_is_known(core, samples):
+    made = await core.call("POST", samples.config_maps, samples.config_map("a"), "fieldManager=one")
+    text = orjson.dumps(entries(made))
+    first = [{"op": "replace", "path": "/metadata/managedFields/0/manager", "value": "thief"}]
+    path = f"{samples.config_maps}/a"
+    patched = await core.patch(path, first, "fieldManager=two&dryRun=All", "json")
+    assert entries(patched)[0]["manager"] == "thief"
+    known = TEXTS.cut(b'{"metadata":{"managedFields":%b}}' % text)[1]
+    assert orjson.dumps(known.entries) == text
+    put = await core.call("PUT", path, sent_back(made, key="1"), "fieldManager=two")
+    assert [owner[0] for owner in owners(put)] == ["one", "two"]
+    assert orjson.dumps(known.entries) == text
+
+
+async def test_put_that_lost_a_race_writes_what_was_sent(core, samples):
+    made = await core.call("POST", samples.config_maps, samples.config_map("a", labels={"x": "1"}), "fieldManager=one")
+    path = f"{samples.config_maps}/a"
+    body = made.json
+    del body["metadata"]["resourceVersion"]
+    body["data"] = {"mine": "1"}
+    core.log.race(lambda: core.patch(path, {"data": {"other": "1"}}, "fieldManager=two"), times=1, only=b"/a")
+    put = await core.call("PUT", path, body, "fieldManager=three")
+    assert (put.status, put.json["data"], put.json["metadata"]["labels"]) == (200, {"mine": "1"}, {"x": "1"})
+    assert [owner[0] for owner in owners(put)] == ["one", "three"]

@@ -88,10 +88,14 @@ class Owned:
 
     def again(self, later: Owned) -> Owned:
         """Return a later state of the same manager; where only the time differs, the entry's fields are used again."""
-        if self.entry is None or self.fields != later.fields:
-            return later
-        entry = {**self.entry, "time": later.time}
-        return Owned(self.fields, later.api_version, later.applied, later.time, entry)
+        return later if self.entry is None or self.fields != later.fields else self.at(later.time)
+
+    def at(self, time: str) -> Owned:
+        """Return the same at another time; the entry's fields are used again."""
+        if time == self.time:
+            return self
+        entry = None if self.entry is None else {**self.entry, "time": time}
+        return Owned(self.fields, self.api_version, self.applied, time, entry)
 
 
 Managers = dict[Identity, Owned]
@@ -175,8 +179,23 @@ def _time(time: Any, index: int) -> str:
 
 def encode(managers: Managers) -> list[Entry]:
     """Write managedFields, in the reference's order. Entries that say the same as before are the old ones."""
-    ordered = sorted(managers.items(), key=_entry_order) if len(managers) > 1 else managers.items()
-    return [owned.entry if owned.entry is not None else _encode_entry(who, owned) for who, owned in ordered]
+    return [owned.entry if owned.entry is not None else _encode_entry(who, owned) for who, owned in _ordered(managers)]
+
+
+def _ordered(managers: Managers) -> Iterable[tuple[Identity, Owned]]:
+    return sorted(managers.items(), key=_entry_order) if len(managers) > 1 else managers.items()
+
+
+def settled(managers: Managers) -> Managers:
+    """Return what managers will be read as, with reuse, when they have been written: each with its entry, in their order."""
+    out: Managers = {}
+    for index, (who, owned) in enumerate(_ordered(managers)):
+        if owned.entry is None:
+            again, read = _decode_entry(_encode_entry(who, owned), index, reuse=True)
+            out[again] = read
+        else:
+            out[who] = owned
+    return out
 
 
 def _entry_order(item: tuple[Identity, Owned]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ import orjson
 from watchd.registry.managed.compare import compare, field_set
 from watchd.registry.managed.entries import (
     APPLY,
+    MAX_UPDATE_MANAGERS,
     UNKNOWN_MANAGER,
     UPDATE,
     Entry,
@@ -27,10 +29,12 @@ from watchd.registry.managed.entries import (
     encode,
     identity,
     is_reset,
+    settled,
 )
 from watchd.registry.managed.errors import ApplyConflict, BadApply, InvalidManagedFields, ManagedError, TypeProblem
 from watchd.registry.managed.fieldpath import FIELD, json_text
 from watchd.registry.managed.fieldset import FieldSet, paths
+from watchd.registry.managed.texts import TEXTS, Known
 from watchd.registry.managed.typed import Object, Typing, validate
 from watchd.registry.managed.updater import ResetFields, Updater
 from watchd.registry.metadata import ANNOTATIONS_MAX
@@ -60,6 +64,11 @@ KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which client-side apply keeps what it applied last."""
 
+
+TOO_DEEP = (RecursionError, orjson.JSONEncodeError)
+"""What comes of an object that is nested deeper than can be walked, or written: no log would take it."""
+
+_NOBODY = identity("", UPDATE, "")
 
 _EXISTING = "failed to create manager for existing fields: failed to convert new object ({}) to smd typed: {}"
 
@@ -94,6 +103,7 @@ class FieldManager:
         time: str,
         subresource: str = "",
         reset_fields: ResetFields | None = None,
+        known: Known | None = None,
     ) -> list[Entry]:
         """Return the managedFields that an object has after a create, update or patch (FEATURES row 87).
 
@@ -109,25 +119,27 @@ class FieldManager:
             time: of the request, RFC 3339 in whole seconds.
             subresource: through which the object is written; empty for the object itself.
             reset_fields: fields that the subresource puts back, by version.
+            known: what the managedFields of `live` say, where that has been found out.
 
         Returns:
-            The entries; empty where the object is to have no managedFields at all. Unchanged ones are the live object's own
-            dicts. Where an object does not fit its type, the live object's entries stay, as in the reference
-            (UpdateNoErrors): validation refuses such an object anyway.
+            The entries, not to be changed, for they are remembered (TEXTS); empty where the object is to have no
+            managedFields at all. Unchanged ones are the live object's own dicts. Where an object does not fit its type, the
+            live object's entries stay, as in the reference (UpdateNoErrors): validation refuses such an object anyway.
 
         """
         creating = live is None
         before = self._empty(api_version) if live is None else live
         old_entries = _managed(before) or []
-        managers = _managers(before, new, through_subresource=bool(subresource))
+        managers = _managers(before, new, known, through_subresource=bool(subresource))
         if not managers and not creating:
             return []
         updater = Updater(self.typing_of, self.convert, reset_fields or {})
         try:
-            with _bounded_depth():
-                self._check_put_back(before, new, api_version, (reset_fields or {}).get(api_version))
-                return encode(_update(updater, before, new, managers, manager, api_version, subresource, time))
-        except ManagedError:
+            if reset_fields:
+                self._check_put_back(before, new, api_version, reset_fields.get(api_version))
+            managers = _update(updater, before, new, managers, manager, api_version, subresource, time)
+            return _remembered(settled(managers), known)
+        except (ManagedError, *TOO_DEEP):
             return list(old_entries)
 
     def _check_put_back(self, live: Object, new: Object, api_version: str, reset: FieldSet | None) -> None:
@@ -284,13 +296,19 @@ def _update(
     time: str,
 ) -> Managers:
     """Give the writer what differs; its entry's time moves only if it comes to own something."""
+    if _managed(live) is not _managed(new):
+        live, new = _without_managed(live), _without_managed(new)
+    managers = updater.reconciled(managers)
+    comparison = updater.compared(live, new, api_version)
+    who = identity(manager or UNKNOWN_MANAGER, UPDATE, api_version, subresource)
+    tracked = len(managers) <= MAX_UPDATE_MANAGERS and not comparison.changed & NEVER_TRACKED
+    if tracked and updater.stays(managers, who, api_version, comparison):
+        return {**managers, who: managers[who].at(time)}
     # The writer's own earlier entry loses what changed like all others, and gets it back with the new time.
-    nobody = identity("", UPDATE, "")
-    bare_live, bare_new = _without_managed(live), _without_managed(new)
-    out, fields = updater.update(bare_live, bare_new, api_version, managers, nobody)
+    live, new = _without_managed(live), _without_managed(new)
+    out, fields = updater.followed(live, new, api_version, managers, _NOBODY, comparison)
     fields -= NEVER_TRACKED
     if fields:
-        who = identity(manager or UNKNOWN_MANAGER, UPDATE, api_version, subresource)
         left, before = out.get(who), managers.get(who)
         if left is not None:
             fields = left.fields | fields
@@ -299,10 +317,19 @@ def _update(
     return capped(out)
 
 
-def _managers(live: Object, new: Object, *, through_subresource: bool) -> Managers:
+def _remembered(managers: Managers, known: Known | None) -> list[Entry]:
+    """Return the entries of settled managers, which are about to be written: they will be met again by their text."""
+    entries = [owned.entry for owned in managers.values() if owned.entry is not None]
+    if known is not None and len(entries) == len(known.entries) and all(map(is_, entries, known.entries)):
+        return known.entries
+    TEXTS.remember(Known(entries, managers))
+    return entries
+
+
+def _managers(live: Object, new: Object, known: Known | None, *, through_subresource: bool) -> Managers:
     """Return the managers that count before a write (fieldmanager.go, decodeLiveOrNew)."""
     sent, stored = _managed(new), _managed(live)
-    if not through_subresource and sent is not None and sent != stored:
+    if not through_subresource and sent is not None and sent is not stored and sent != stored:
         if is_reset(sent):
             return {}
         try:
@@ -311,6 +338,8 @@ def _managers(live: Object, new: Object, *, through_subresource: bool) -> Manage
             managers = {}
         if managers:
             return managers
+    if known is not None:
+        return known.managers
     try:
         return decode(stored, reuse=True)
     except InvalidManagedFields:
@@ -319,10 +348,10 @@ def _managers(live: Object, new: Object, *, through_subresource: bool) -> Manage
 
 @contextmanager
 def _bounded_depth() -> Iterator[None]:
-    """Tell of an object that is nested deeper than can be walked, or written: no log would take it."""
+    """Tell of an object that is nested too deeply."""
     try:
         yield
-    except (RecursionError, orjson.JSONEncodeError) as e:
+    except TOO_DEEP as e:
         raise TypeProblem(f"the object cannot be walked: {e}") from e
 
 

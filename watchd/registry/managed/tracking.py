@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conversion.errors import ConversionError
@@ -66,14 +65,11 @@ def set_managed(obj: Object, entries: list[Entry]) -> None:
         obj["metadata"].pop("managedFields", None)
 
 
-def settle_times(new: Object, old: Object, same: Callable[[Object, Object], bool]) -> None:
+def settle_times(new: Object, old: Object) -> None:
     """Give a write that changes nothing but times of managedFields the old ones, in place: it is none then.
 
-    `same` tells whether two objects say the same.
+    The caller has found all but managedFields the same.
     """
     managed, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
-    if not managed or not before or managed == before:
-        return
-    # Most writes change something else, and that is seen at once.
-    if same({**new, "metadata": {**new["metadata"], "managedFields": before}}, old):
+    if managed and before:
         new["metadata"]["managedFields"] = keep_times(managed, before)

@@ -163,7 +163,8 @@ class _Compiler:
         if kind not in {None, "array", "object"}:
             node.scalar = _scalar(schema)
         node.accepts = _ACCEPTS[node.scalar]
-        node.exact = _exact(node)
+        # What is said to be a string is one, whatever its format: the decoder or validation sees to that.
+        node.exact = _exact(node) or (kind == "string" and schema.get("title") not in _UNTYPED_TITLES)
         return node
 
     def _list(self, schema: Schema, *, preserve: bool) -> ListType:
@@ -258,9 +259,16 @@ def typing_of_schema(schema: Schema | None) -> Typing:
         raise TypeProblem("the root of a schema is an object")
     fields = {**root.map.fields, **_meta_fields()}
     element = root.map.element if properties or preserve or "additionalProperties" in schema else None
-    node = Node(map=attrs.evolve(root.map, fields=fields, element=element, deduced=element is DEDUCED))
+    return SchemaTyping(_root(Node(map=attrs.evolve(root.map, fields=fields, element=element, deduced=element is DEDUCED))))
+
+
+def _root(node: Node) -> Node:
+    """Return the type of a whole object. Its metadata is compared without managedFields, which alone leave anything open."""
+    if node.map is not None and "metadata" in node.map.fields:
+        metadata = attrs.evolve(node.map.fields["metadata"], exact=True)
+        node = attrs.evolve(node, map=attrs.evolve(node.map, fields={**node.map.fields, "metadata": metadata}))
     node.exact = _exact(node)
-    return SchemaTyping(node)
+    return node
 
 
 def typing_of_builtin(name: str) -> Typing:
@@ -271,7 +279,7 @@ def typing_of_builtin(name: str) -> Typing:
 def typing_of_whole(schema: Schema) -> Typing:
     """Return the types of a built-in kind by its schema, as `schemas.whole` makes it."""
     defs = schema.get("$defs", {})
-    return SchemaTyping(_Compiler(defs).node(schema), _zero(schema, defs))
+    return SchemaTyping(_root(_Compiler(defs).node(schema)), _zero(schema, defs))
 
 
 def _zero(schema: Schema, defs: Mapping[str, Schema]) -> Object:

@@ -36,8 +36,34 @@ class Updater:
 
         Returns the sets of the managers that were there, less what the write changed, and what the writer has come to own.
         """
-        managers = self._reconciled(managers)
-        comparison = compare(self._root(version), live, new)
+        managers = self.reconciled(managers)
+        return self.followed(live, new, version, managers, who, self.compared(live, new, version))
+
+    def compared(self, live: Object, new: Object, version: str) -> Comparison:
+        """Compare an object as it was and as it is written, both at a version. Raises TypeProblem."""
+        return compare(self._root(version), live, new)
+
+    def stays(self, managers: Managers, writer: Identity, version: str, comparison: Comparison) -> bool:
+        """Tell whether a write moves no field from or to any set: its writer owned all that it changed, and nobody else did.
+
+        True is right; whatever is not seen at a glance is False. The sets are reconciled ones.
+        """
+        mine = managers.get(writer)
+        differs = comparison.without(self.reset_fields.get(version))
+        changed, taken = differs.changed, differs.taken
+        if mine is None or not changed or mine.fields - differs.removed is not mine.fields or changed - mine.fields:
+            return False
+        for other, owned in managers.items():
+            if owned.api_version != version or not owned.fields:
+                return False
+            if other != writer and owned.fields - taken is not owned.fields:
+                return False
+        return True
+
+    def followed(
+        self, live: Object, new: Object, version: str, managers: Managers, who: Identity, comparison: Comparison
+    ) -> tuple[Managers, FieldSet]:
+        """Follow a write that has been compared. The sets are reconciled ones."""
         if not comparison:
             return managers, _NOTHING
         managers, comparison = self._taken(live, new, version, managers, who, comparison, force=True)
@@ -53,7 +79,7 @@ class Updater:
         Returns the merged object (None where it is the live one) and the managers, the applier among them.
         Raises ApplyConflict, TypeProblem.
         """
-        managers = self._reconciled(managers)
+        managers = self.reconciled(managers)
         root = self._root(version)
         merged = merge(root, live, applied)
         last = managers.get(who)
@@ -71,7 +97,7 @@ class Updater:
     def _root(self, version: str) -> Node:
         return self.typing_of(version).root
 
-    def _reconciled(self, managers: Managers) -> Managers:
+    def reconciled(self, managers: Managers) -> Managers:
         """Fit all sets to today's types, without those of versions that are gone."""
         out: Managers = {}
         for who, owned in managers.items():

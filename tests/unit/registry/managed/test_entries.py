@@ -16,6 +16,7 @@ from watchd.registry.managed.entries import (
     is_plain,
     is_reset,
     keep_times,
+    settled,
 )
 from watchd.registry.managed.errors import InvalidManagedFields
 from watchd.registry.managed.fieldset import FieldSet, paths
@@ -57,6 +58,42 @@ def test_own_entries_are_used_again_and_others_are_copied():
     assert copied == own
     assert copied[0] is not own[0]
     assert copied[0]["fieldsV1"] is not own[0]["fieldsV1"]
+
+
+def test_known_entries_that_come_back_are_used_again_and_others_are_read_as_a_client_wrote_them():
+    own = [entry("one"), entry("two"), entry("three")]
+    sent = [entry("two"), entry("one", time="2026-01-01T01:00:00+01:00"), entry("new", time="2026-01-01T01:00:00+01:00")]
+    managers = decode(sent, known=own)
+    assert [(who.manager, owned.time, owned.entry) for who, owned in managers.items()] == [
+        ("two", T0, own[1]),
+        ("one", T0, None),
+        ("new", T0, None),
+    ]
+    assert managers[Identity("two", "Update", "v1")].entry is own[1]
+    with pytest.raises(InvalidManagedFields):
+        decode([entry("two"), entry("bad", time="yesterday")], known=own)
+    # What is known is still held to what can be read.
+    with pytest.raises(InvalidManagedFields):
+        decode([entry(api_version="")], known=[entry(api_version="")])
+
+
+def test_settled_managers_are_what_their_entries_are_read_as():
+    own = [entry("z", "Apply"), entry("b", time=T1, fields={"f:b": {}})]
+    managers = decode(own, reuse=True) | dict([update(1, T0)])
+    out = settled(managers)
+    assert [owned.entry for owned in out.values()] == encode(managers)
+    assert list(out.items()) == list(decode(encode(managers), reuse=True).items())
+    assert [who.manager for who in out] == ["z", "m01", "b"]
+    assert out[Identity("b", "Update", "v1")].entry is own[1]
+
+
+def test_a_manager_at_another_time_has_the_same_fields():
+    ((_, owned),) = decode([entry()], reuse=True).items()
+    later = owned.at(T1)
+    assert (later.time, later.entry) == (T1, entry(time=T1))
+    assert later.entry["fieldsV1"] is owned.entry["fieldsV1"]
+    assert owned.at(T0) is owned
+    assert Owned(paths("a"), "v1", applied=False, time=T0).at(T1).entry is None
 
 
 def test_an_applier_is_one_manager_at_all_versions():
