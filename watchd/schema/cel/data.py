@@ -75,7 +75,7 @@ class Fields(dict[str, Converter]):
         self.schemas = schemas
 
     def __missing__(self, name: str) -> Converter:
-        """Make the converter of a field."""
+        """Make the converter of a field. KeyError for one that is not declared."""
         made = self[name] = _inner(self.schemas[name])
         return made
 
@@ -234,7 +234,7 @@ class Object(Struct, dict[str, Any]):
         """Convert a field that is asked for by its identifier for the first time."""
         key = unescape(name) if "__" in name else name
         data = None if key is None else self._data.get(key)
-        if data is None or key is None or key not in self._fields.schemas:
+        if data is None or key is None:
             raise KeyError(name)
         found = self[name] = self._fields[key](data)
         return found

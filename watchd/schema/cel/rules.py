@@ -9,6 +9,7 @@ Rules are compiled when the first value comes to them. `check_rules` checks the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -154,9 +155,10 @@ class _Node:
                 self._compiled = [(scope.compile(rule), blamed(rule, self.schema)) for rule in self.rules]
         return self._compiled
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.rules or self.items or self.properties or self.additional or self.all_of)
+    @cached_property
+    def is_leaf(self) -> bool:
+        """Whether nothing below the value has rules; to be asked when the node is complete."""
+        return not (self.items or self.properties or self.additional or self.all_of)
 
 
 def _build(rules: Mapping[str, Any], schema: Mapping[str, Any], marked: set[int], *, resource: bool) -> _Node | None:
@@ -186,7 +188,7 @@ def _build(rules: Mapping[str, Any], schema: Mapping[str, Any], marked: set[int]
         found = _build(part, schema, marked, resource=resource)
         if found is not None:
             node.all_of.append(found)
-    return None if node.is_empty else node
+    return node if node.rules or not node.is_leaf else None
 
 
 def _mark(schema: Mapping[str, Any], marked: set[int]) -> bool:
@@ -258,6 +260,8 @@ class _Run:
             return
         if node.rules:
             self._evaluate(node, path, value, old, ratchet)
+        if node.is_leaf:
+            return
         for part in node.all_of:
             self._visit(part, path, value, old, _Ratchet(None, ratchet.parent))
         if isinstance(value, list):
@@ -304,22 +308,18 @@ class _Run:
             elif rule.program is not None and (
                 old is not None or not rule.uses_old or rule.rule.optional_old_self
             ):
-                self._run(rule, rule.program, variables, path, below, ratchet)
+                outcome = variables.run(rule.program, optional=bool(rule.rule.optional_old_self), uses_old=rule.uses_old)
+                if outcome.cost > self.budget:
+                    self._complain(path, node, _SPENT)
+                    raise _Spent
+                self.budget -= outcome.cost
+                if outcome.error is not None:
+                    self._failed(rule, outcome.error, node, path)
+                elif outcome.value is not True:
+                    self._say(rule, variables, path, below, ratchet)
 
-    def _run(
-        self, rule: CompiledRule, program: Program, variables: _Variables, path: str, below: str, ratchet: _Ratchet
-    ) -> None:
-        node = variables.node
-        outcome = variables.run(program, optional=bool(rule.rule.optional_old_self), uses_old=rule.uses_old)
-        if outcome.cost > self.budget:
-            self._complain(path, node, _SPENT)
-            raise _Spent
-        self.budget -= outcome.cost
-        if outcome.error is not None:
-            self._failed(rule, outcome.error, node, path)
-            return
-        if outcome.value is True:
-            return
+    def _say(self, rule: CompiledRule, variables: _Variables, path: str, below: str, ratchet: _Ratchet) -> None:
+        """Say that a rule does not hold: as an error, or as a warning where it did not hold before."""
         error, is_last = self._broken(rule, variables, _child(path, below) if below else path)
         if not rule.uses_old and ratchet.lets_pass():
             self.warn(str(error))
