@@ -90,6 +90,9 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> Non
         obj["apiVersion"], obj["kind"] = api_version, kind
     if not kind:
         raise _undecodable(endpoint, body, f"Object 'Kind' is missing in '{text_of(body)}'")
+    if endpoint.kind.group == EXTENSIONS_GROUP and (why := unregistered(api_version, kind, expected, names.kind)):
+        version = api_version.rpartition("/")[2]
+        raise bad_request(f"{kind} in version {go_quote(version)} cannot be handled as a {names.kind}: {why}")
     if api_version != expected:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
@@ -104,6 +107,34 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> Non
         name = obj["metadata"].get("name", "") if isinstance(obj.get("metadata"), dict) else ""
         problem = FieldError(FieldProblem.INVALID, "kind", kind, f"must be {names.kind}")
         raise invalid(endpoint.group, kind, name, [problem])
+
+
+EXTENSIONS_GROUP = "apiextensions.k8s.io"
+SCHEME = "pkg/runtime/scheme.go:111"
+"""How the reference names the registry of the types that go with definitions."""
+
+OTHER_KINDS = frozenset(
+    {
+        *(("apiextensions.k8s.io/v1", kind) for kind in ("ConversionReview", "CustomResourceDefinitionList")),
+        *(
+            ("apiextensions.k8s.io/v1", f"{verb}Options")
+            for verb in ("Create", "Delete", "Get", "List", "Patch", "Update")
+        ),
+        ("apiextensions.k8s.io/v1", "WatchEvent"),
+        ("apiextensions.k8s.io/v1", "Status"),
+        ("v1", "Status"),
+    }
+)
+"""What else is registered there: it is read, and is no definition."""
+
+
+def unregistered(api_version: str, kind: str, expected: str, wanted: str) -> str:
+    """Say why the reference makes no definition of a body of some kind; empty where it may be one."""
+    if kind == wanted and api_version in (expected, f"{EXTENSIONS_GROUP}/v1beta1"):
+        return ""
+    if (api_version, kind) in OTHER_KINDS:
+        return f"converting (v1.{kind}) to (apiextensions.{wanted}): unknown conversion"
+    return f"no kind {go_quote(kind)} is registered for version {go_quote(api_version)} in scheme {go_quote(SCHEME)}"
 
 
 def type_check(endpoint: Endpoint, obj: Object) -> list[str]:

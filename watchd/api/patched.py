@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from watchd.api.decoding import type_check
+from watchd.api.decoding import EXTENSIONS_GROUP, OTHER_KINDS, SCHEME, type_check, unregistered
 from watchd.api.negotiate import UNREAD_JSON
 from watchd.api.options import TYPE_META, PatchOptions
 from watchd.registry import metadata
@@ -19,11 +19,11 @@ Object = dict[str, Any]
 SCALE_KIND = "Scale"
 
 
-EXTENSIONS_SCHEME, CORE_SCHEME = "pkg/runtime/scheme.go:111", "pkg/api/legacyscheme/scheme.go:30"
-"""How the reference names the registries of types that it looks kinds up in: of definitions and Scales, and of the rest."""
+CORE_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+"""How the reference names the registry of the types of its own groups."""
 
 EXTENSIONS = frozenset({SCALE_KIND, "CustomResourceDefinition"})
-"""The kinds of the first."""
+"""The kinds that are looked up in another one, `decoding.SCHEME`."""
 
 SCALES = frozenset({"extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"})
 """Versions that have a Scale in the reference, which a custom object's is not converted to."""
@@ -133,8 +133,10 @@ def _check_typed_gvk(endpoint: Endpoint, name: str, obj: Object, written: str) -
         why = f"unexpected GroupVersion string: {api_version}"
     elif kind == expected.kind == SCALE_KIND and api_version in SCALES:
         why = f"converting ({api_version.partition('/')[2]}.Scale) to (v1.Scale): unknown conversion"
+    elif (api_version, kind) in OTHER_KINDS and expected.group == EXTENSIONS_GROUP:
+        why = unregistered(api_version, kind, wanted, expected.kind)
     elif (api_version, kind) != (wanted, expected.kind):
-        scheme = go_quote(EXTENSIONS_SCHEME if expected.kind in EXTENSIONS else CORE_SCHEME)
+        scheme = go_quote(SCHEME if expected.kind in EXTENSIONS else CORE_SCHEME)
         why = f"no kind {go_quote(kind)} is registered for version {go_quote(api_version)} in scheme {scheme}"
     if why:
         raise _invalid_patch(written or go_json(obj), why)

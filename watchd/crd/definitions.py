@@ -19,13 +19,13 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 SERVICE_PORT = 443
 """Of a webhook's service that names none."""
 
-def storage_version(spec: Object) -> str:
-    """Return the version that a definition's objects are stored at; empty where none is marked."""
+def storage_version(spec: Object) -> str | None:
+    """Return the version that a definition's objects are stored at, which may have an empty name; None where none is marked."""
     for version in spec.get("versions") or ():
         if version.get("storage"):
             name: str = version.get("name", "")
             return name
-    return ""
+    return None
 
 
 def default(definition: Object) -> None:
@@ -46,7 +46,7 @@ def default(definition: Object) -> None:
     status.setdefault("acceptedNames", {"plural": "", "kind": ""})
     if not status.get("storedVersions"):
         stored = storage_version(spec)
-        status["storedVersions"] = [stored] if stored else None
+        status["storedVersions"] = None if stored is None else [stored]
 
 
 class DefinitionStrategy(Strategy):
@@ -76,7 +76,7 @@ class DefinitionStrategy(Strategy):
             return
         status = obj["status"] = {**old["status"]}
         stored = storage_version(obj["spec"])
-        if stored and stored not in (status.get("storedVersions") or ()):
+        if stored is not None and stored not in (status.get("storedVersions") or ()):
             status["storedVersions"] = [*(status.get("storedVersions") or ()), stored]
 
     def validate(self, obj: Object) -> list[FieldError]:

@@ -44,6 +44,12 @@ class CustomStrategy(Strategy):
         if schema is not None:
             schema.fill(obj)
 
+    def default_status(self, obj: Object) -> None:
+        """Fill in what is left out of the status, in place."""
+        schema = self._schemas.get(obj["apiVersion"])
+        if schema is not None:
+            schema.default_status(obj)
+
     def settle(self, obj: Object, *, defaults: bool = True) -> None:
         """Bring what was stored or converted to what its version's schema says now, in place."""
         schema = self._schemas.get(obj["apiVersion"])
@@ -107,10 +113,10 @@ def kind_of(definition: Object) -> Kind:
             categories=tuple(names.get("categories") or ()),
         ),
         versions=versions,
-        hub=storage_version(spec),
+        hub=storage_version(spec) or "",
         namespaced=spec["scope"] == "Namespaced",
         strategy=CustomStrategy(schemas),
-        spokes=spokes(spec, storage_version(spec)),
+        spokes=spokes(spec, storage_version(spec) or ""),
         custom=True,
         uid=metadata.get("uid", ""),
     )

@@ -258,6 +258,8 @@ async def test_kind_of_a_built_in_object_is_that_of_its_type(core, samples, thin
     )
     unknown = 'no kind "X" is registered for version "apiextensions.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"'
     assert quoted(await core.patch(path, {"kind": "X"}))[1] == unknown
+    other = "converting (v1.DeleteOptions) to (apiextensions.CustomResourceDefinition): unknown conversion"
+    assert quoted(await core.patch(path, {"kind": "DeleteOptions"}))[1] == other
 
 
 @pytest.fixture
@@ -304,3 +306,60 @@ async def test_a_scale_stays_in_its_namespace(core, scaled):
         400,
         "the namespace of the provided object does not match the namespace sent on the request",
     )
+
+
+# Definitions that are none
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "why"),
+    [
+        (
+            "apiextensions.k8s.io/v1",
+            "X",
+            'no kind "X" is registered for version "apiextensions.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"',
+        ),
+        (
+            "v1",
+            "CustomResourceDefinition",
+            'no kind "CustomResourceDefinition" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
+        ),
+        (
+            "apiextensions.k8s.io/v1",
+            "ConversionReview",
+            "converting (v1.ConversionReview) to (apiextensions.CustomResourceDefinition): unknown conversion",
+        ),
+    ],
+)
+async def test_bodies_of_other_kinds_are_no_definitions(core, samples, api_version, kind, why):
+    answer = await core.call(
+        "POST", samples.definitions, {**samples.definition(), "apiVersion": api_version, "kind": kind}
+    )
+    assert answer.status == 400
+    message = f'{kind} in version "v1" cannot be handled as a CustomResourceDefinition: {why}'
+    assert answer.json["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("field", "go_type"),
+    [
+        ("enum", "[]v1.JSON"),
+        ("dependencies", "v1.JSONSchemaDependencies"),
+        ("definitions", "v1.JSONSchemaDefinitions"),
+        ("$schema", "v1.JSONSchemaURL"),
+        ("x-kubernetes-validations", "v1.ValidationRules"),
+    ],
+)
+async def test_fields_of_schemas_are_told_by_their_types(core, samples, field, go_type):
+    schema = {"type": "object", field: 5}
+    versions = [samples.version(schema={"openAPIV3Schema": schema})]
+    answer = await core.call("POST", samples.definitions, samples.definition(versions=versions))
+    assert answer.status == 400
+    assert answer.json["message"].endswith(
+        f"number into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema.{field} of type {go_type}"
+    )
+
+
+async def test_a_version_without_a_name_is_stored_nevertheless(core, samples):
+    answer = await core.call("POST", samples.definitions, samples.definition(versions=[samples.version("")]))
+    assert [cause["field"] for cause in answer.json["details"]["causes"]] == ["spec.versions[0].name"]
