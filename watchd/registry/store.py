@@ -217,7 +217,7 @@ class Store:
             await self._admission.validate(attributes)
             if endpoint.version.status and strategy.status_reset:
                 # What is stored is read with its defaults, and the status that was dropped may have one.
-                strategy.default(obj)
+                strategy.default_status(obj)
             key = endpoint.key(namespace, name)
             if caller.dry_run:
                 if (found := await self.log.get(key)) is not None:
@@ -337,7 +337,8 @@ class Store:
             attributes.warnings.extend(warnings)
         await self._admission.validate(attributes)
         if endpoint.version.status and strategy.status_reset:
-            strategy.default(new)
+            # The rest has its defaults, but for what a write of a subresource took over from the old object.
+            (strategy.default if subresource else strategy.default_status)(new)
 
     async def _finish_update(
         self, endpoint: Endpoint, key: Key, stored: Stored, new: Object, old: Object, caller: Caller, checks: list[Check]

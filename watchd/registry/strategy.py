@@ -65,6 +65,10 @@ class Strategy:
         """Fill in what a server-side apply left out, in place."""
         self.default(obj)
 
+    def default_status(self, obj: Object) -> None:
+        """Fill in what is left out of the status, where the rest has its defaults, in place."""
+        self.default(obj)
+
     def settle(self, obj: Object, *, defaults: bool = True) -> None:
         """Bring what was stored or converted to what its version's schema says now, in place.
 

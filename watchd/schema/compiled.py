@@ -67,6 +67,11 @@ class CompiledSchema:
         return compile_null_dropper(self.node)
 
     @cached_property
+    def _status_filler(self) -> Filler:
+        properties = self.node.raw.get("properties") or {}
+        return compile_filler(Node({"properties": {"status": properties.get("status") or {}}}))
+
+    @cached_property
     def _distinct(self) -> ByClass[bool]:
         return listtypes.compile_distinct(self.node)
 
@@ -106,6 +111,11 @@ class CompiledSchema:
         """Drop nulls that may not be and set defaults, in place."""
         self.drop_nulls(obj)
         self.fill(obj)
+
+    def default_status(self, obj: Object) -> None:
+        """Do what `default` does where all but the status has its defaults, in place."""
+        self.drop_nulls(obj)
+        self._status_filler(obj)
 
     @cached_property
     def fill(self) -> Filler:
