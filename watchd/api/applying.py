@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -12,9 +13,10 @@ from watchd.api.negotiate import CODECS
 from watchd.api.options import PatchOptions
 from watchd.registry.managed.errors import ManagedError
 from watchd.registry.managed.tracking import reset_fields
+from watchd.registry.metadata import decode_error
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import parse_resource_version
-from watchd.status import StatusError, bad_request, conflict, json_type
+from watchd.status import StatusError, bad_request, conflict, internal, json_type
 
 Object = dict[str, Any]
 
@@ -86,11 +88,37 @@ def merged(
     obj = copy_of(result.obj)
     if kind.custom and isinstance(obj.get("metadata"), dict):
         _put_back(obj["metadata"], live)
-    type_check(endpoint, obj)
+    try:
+        type_check(endpoint, obj)
+    except StatusError as e:
+        raise e if kind.custom else _not_converted(endpoint, obj, e) from e
     if live is None:
         # What is none is refused also where there is nothing to compare it with.
         parse_resource_version(obj["metadata"].pop("resourceVersion", ""))
     return obj
+
+
+_REWORDED = (
+    (re.compile(r"json: cannot unmarshal number \S+ into Go struct field \S+ of type (int\d+)"), r"cannot convert float64 to \1"),
+    (re.compile(r"(json: cannot unmarshal .+) into Go struct field \S+ of type"), r"\1 into Go value of type"),
+    (re.compile(r"(?=illegal base64 data)"), "error decoding from json: "),
+)
+"""What is wrong with a body, and the same in the words of the converter that makes typed objects of applied ones."""
+
+
+def _not_converted(endpoint: Endpoint, obj: Object, error: StatusError) -> StatusError:
+    """500 for an applied object of a built-in kind whose values are not what its type holds."""
+    version, kind = endpoint.version.name, endpoint.kind.names.kind
+    why = error.message.removeprefix(decode_error("", version=version, kind=kind).message)
+    for pattern, words in _REWORDED:
+        why = pattern.sub(words, why, count=1)
+    meta = obj.get("metadata")
+    whose = "/".join(str(meta.get(name, "")) for name in ("namespace", "name")) if isinstance(meta, dict) else "/"
+    gvk = f"{endpoint.kind.group}/{version}, Kind={kind}"
+    return internal(
+        f"failed to convert new object ({whose}; {gvk}) to proper version: "
+        f"unable to convert unstructured object to {gvk}: {why}"
+    )
 
 
 def _put_back(meta: Object, live: Object | None) -> None:

@@ -363,3 +363,41 @@ async def test_fields_of_schemas_are_told_by_their_types(core, samples, field, g
 async def test_a_version_without_a_name_is_stored_nevertheless(core, samples):
     answer = await core.call("POST", samples.definitions, samples.definition(versions=[samples.version("")]))
     assert [cause["field"] for cause in answer.json["details"]["causes"]] == ["spec.versions[0].name"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"metadata": {"creationTimestamp": 5}}, "json: cannot unmarshal number into Go value of type string"),
+        ({"metadata": {"generation": 1.5}}, "cannot convert float64 to int64"),
+        (
+            {"metadata": {"deletionTimestamp": "x"}},
+            'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"',
+        ),
+        (
+            {"spec": {"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {"caBundle": "!!"}}}}},
+            "error decoding from json: illegal base64 data at input byte 0",
+        ),
+    ],
+)
+async def test_applied_definitions_that_are_not_of_their_type(core, samples, change, why):
+    obj = samples.definition()
+    for field, values in change.items():
+        obj[field].update(values)
+    answer = await apply(core, f"{samples.definitions}/things.example.com", obj)
+    gvk = "apiextensions.k8s.io/v1, Kind=CustomResourceDefinition"
+    assert answer.status == 500
+    assert answer.json["message"] == (
+        f"failed to convert new object (/things.example.com; {gvk}) to proper version: "
+        f"unable to convert unstructured object to {gvk}: {why}"
+    )
+
+
+async def test_managed_fields_that_are_no_list_are_of_another_type(core, samples, things):
+    obj = samples.thing()
+    obj["metadata"]["managedFields"] = 5
+    answer = await apply(core, f"{things}/a", obj)
+    assert (answer.status, answer.json["message"]) == (
+        500,
+        "failed to create typed patch object (/a; example.com/v1, Kind=Thing): .metadata.managedFields: expected list, got &{5}",
+    )

@@ -68,6 +68,9 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TOO_DEEP = (RecursionError, orjson.JSONEncodeError)
 """What comes of an object that is nested deeper than can be walked, or written: no log would take it."""
 
+FORGOTTEN = Known([], {})
+"""What an object says that has forgotten its managers."""
+
 _NOBODY = identity("", UPDATE, "")
 
 _EXISTING = "failed to create manager for existing fields: failed to convert new object ({}) to smd typed: {}"
@@ -103,8 +106,24 @@ class FieldManager:
         time: str,
         subresource: str = "",
         reset_fields: ResetFields | None = None,
-        known: Known | None = None,
     ) -> list[Entry]:
+        """Return the managedFields that an object has after a create, update or patch, as `track` makes them."""
+        return self.track(
+            live, new, None, manager=manager, api_version=api_version, time=time, subresource=subresource, reset_fields=reset_fields
+        ).entries
+
+    def track(
+        self,
+        live: Object | None,
+        new: Object,
+        known: Known | None,
+        *,
+        manager: str,
+        api_version: str,
+        time: str,
+        subresource: str = "",
+        reset_fields: ResetFields | None = None,
+    ) -> Known:
         """Return the managedFields that an object has after a create, update or patch (FEATURES row 87).
 
         The managers of before are those in `new`, unless it names none or none that can be read: then those in `live`.
@@ -114,25 +133,23 @@ class FieldManager:
         Args:
             live: the object as it was, at `api_version`; None for a create.
             new: the object as it will be, at `api_version`, with the managedFields that the client sent. Not changed.
+            known: what the managedFields of `live` say, where that has been found out.
             manager: who writes.
             api_version: the request's.
             time: of the request, RFC 3339 in whole seconds.
             subresource: through which the object is written; empty for the object itself.
             reset_fields: fields that the subresource puts back, by version.
-            known: what the managedFields of `live` say, where that has been found out.
 
         Returns:
-            The entries, not to be changed, for they are remembered (TEXTS); empty where the object is to have no
+            The entries, not to be changed, for they are remembered (TEXTS); none where the object is to have no
             managedFields at all. Unchanged ones are the live object's own dicts. Where an object does not fit its type, the
             live object's entries stay, as in the reference (UpdateNoErrors): validation refuses such an object anyway.
 
         """
-        creating = live is None
         before = self._empty(api_version) if live is None else live
-        old_entries = _managed(before) or []
         managers = _managers(before, new, known, through_subresource=bool(subresource))
-        if not managers and not creating:
-            return []
+        if not managers and live is not None:
+            return FORGOTTEN
         updater = Updater(self.typing_of, self.convert, reset_fields or {})
         try:
             if reset_fields:
@@ -140,7 +157,7 @@ class FieldManager:
             managers = _update(updater, before, new, managers, manager, api_version, subresource, time)
             return _remembered(settled(managers), known)
         except (ManagedError, *TOO_DEEP):
-            return list(old_entries)
+            return known or Known(list(_managed(before) or []), {})
 
     def _check_put_back(self, live: Object, new: Object, api_version: str, reset: FieldSet | None) -> None:
         """Hold the fields that a write puts back against their types. Raises TypeProblem.
@@ -210,7 +227,7 @@ class FieldManager:
             self._validate(bare, api_version, _EXISTING, duplicates=True)
             empty = self._empty(api_version)
             managers = _update(updater, empty, bare, {}, BEFORE_FIRST_APPLY, api_version, subresource, time)
-        if _managed(applied) is not None:
+        if isinstance(_managed(applied), list):
             raise BadApply("metadata.managedFields must be nil")
         self._validate(applied, api_version, "failed to create typed patch object ({}): {}")
         self._validate(bare, api_version, "failed to create typed live object ({}): {}", duplicates=True)
@@ -317,13 +334,14 @@ def _update(
     return capped(out)
 
 
-def _remembered(managers: Managers, known: Known | None) -> list[Entry]:
-    """Return the entries of settled managers, which are about to be written: they will be met again by their text."""
+def _remembered(managers: Managers, known: Known | None) -> Known:
+    """Return what settled managers say, which are about to be written: they will be met again by their text."""
     entries = [owned.entry for owned in managers.values() if owned.entry is not None]
     if known is not None and len(entries) == len(known.entries) and all(map(is_, entries, known.entries)):
-        return known.entries
-    TEXTS.remember(Known(entries, managers))
-    return entries
+        return known
+    known = Known(entries, managers)
+    TEXTS.remember(known)
+    return known
 
 
 def _managers(live: Object, new: Object, known: Known | None, *, through_subresource: bool) -> Managers:
