@@ -50,10 +50,8 @@ def repair(value: Any, node: Node, rules: MetadataRules) -> None:
     if value.__class__ is dict:
         if node.embedded:
             _repair_resource(value, rules)
-        for field, child in value.items():
-            below = node.child(field)
-            if below is not None:
-                repair(child, below, rules)
+        for child, below, _ in _fields(value, node):
+            repair(child, below, rules)
     elif value.__class__ is list and node.items is not None:
         for child in value:
             repair(child, node.items, rules)
@@ -95,20 +93,19 @@ def coerce(value: Any, node: Node, rules: MetadataRules, path: str = "") -> Iter
     if value.__class__ is dict:
         if node.embedded:
             yield from _coerce_resource(value, rules, path)
-        for field, child in value.items():
-            below, at = _step(node, field, path)
-            if below is not None:
-                yield from coerce(child, below, rules, at)
+        for child, below, at in _fields(value, node, path):
+            yield from coerce(child, below, rules, at)
     elif value.__class__ is list and node.items is not None:
         for index, child in enumerate(value):
             yield from coerce(child, node.items, rules, f"{path}[{index}]")
 
 
-def _step(node: Node, field: str, path: str) -> tuple[Node | None, str]:
-    named = node.properties.get(field)
-    if named is not None:
-        return named, _child(path, field)
-    return (node.additional if isinstance(node.additional, Node) else None), f"{path}[{field}]"
+def _fields(value: dict[str, Any], node: Node, path: str = "") -> Iterator[tuple[Any, Node, str]]:
+    """Yield the fields with embedded resources below: value, schema and path."""
+    for field, child in value.items():
+        below = node.child(field)
+        if below is not None and below.has_embedded:
+            yield child, below, _child(path, field) if field in node.properties else f"{path}[{field}]"
 
 
 def _child(path: str, field: str) -> str:
@@ -139,10 +136,8 @@ def validate_embedded(value: Any, node: Node, rules: MetadataRules, path: str = 
     if value.__class__ is dict:
         if node.embedded:
             yield from _resource(value, rules, path)
-        for field, child in value.items():
-            below, at = _step(node, field, path)
-            if below is not None:
-                yield from validate_embedded(child, below, rules, at)
+        for child, below, at in _fields(value, node, path):
+            yield from validate_embedded(child, below, rules, at)
     elif value.__class__ is list and node.items is not None:
         for index, child in enumerate(value):
             yield from validate_embedded(child, node.items, rules, f"{path}[{index}]")
