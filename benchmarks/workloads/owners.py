@@ -132,10 +132,10 @@ class _Forgetful(Store):
         endpoint: Endpoint,
         new: Object,
         old: Object | None,
+        known: Known | None,
         subresource: str,
         caller: Caller,
-        known: Known | None = None,
-    ) -> None:
+    ) -> Known | None:
         """Leave the object as it is."""
 
 

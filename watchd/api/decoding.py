@@ -12,7 +12,7 @@ from conversion.gvk import GroupVersion
 from watchd.api import negotiate
 from watchd.api.options import TYPE_META, CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
-from watchd.registry.managed.texts import TEXTS, Known, emptied
+from watchd.registry.managed.texts import TEXTS, Known, unmark
 from watchd.registry.registry import Endpoint
 from watchd.schema.embedded import MetadataMismatch
 from watchd.schema.typed import TypeMismatch, prune_and_check
@@ -70,7 +70,7 @@ def _decoded(body: bytes, codec: Codec) -> tuple[Decoded, Known | None]:
     except DecodeError:
         # Messages are about the whole body.
         return codec.decode(body), None
-    return (decoded, known) if emptied(decoded.value) else (codec.decode(body), None)
+    return (decoded, known) if unmark(decoded.value) else (codec.decode(body), None)
 
 
 def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> None:

@@ -196,8 +196,7 @@ class Store:
             metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
             (strategy.default_applied if tracked else strategy.default)(obj)
             metadata.drop_server_owned(obj["metadata"])
-            if not tracked:
-                self._track(endpoint, obj, None, "", caller)
+            written = None if tracked else self._track(endpoint, obj, None, None, "", caller)
             await self._admission.mutate(attributes)
             metadata.prepare_create(obj["metadata"], clock=self.clock, entropy=self._entropy)
             if strategy.generation:
@@ -225,7 +224,7 @@ class Store:
                 return Written(_as_stored(endpoint, obj), None, created=True)
             metadata.drop_resource_version(obj["metadata"])
             try:
-                stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks)
+                stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
             except storage_errors.Conflict as error:
                 if error.key == key:
                     raise _taken(endpoint, name, await self.log.get(key)) from error
@@ -297,11 +296,10 @@ class Store:
             metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
             strategy = endpoint.kind.strategy
             (strategy.default_applied if tracked else strategy.default)(new)
-            if not tracked:
-                self._track(endpoint, new, old, subresource, caller, known)
+            written = None if tracked else self._track(endpoint, new, old, known, subresource, caller)
             await self._prepare_update(endpoint, attributes, new, old, validate=validate)
             try:
-                return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks)
+                return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks, written)
             except storage_errors.Conflict as error:
                 if error.key == key and attempts is not None and attempt >= attempts:
                     raise conflict(endpoint.group, endpoint.resource, name) from error
@@ -341,7 +339,15 @@ class Store:
             (strategy.default if subresource else strategy.default_status)(new)
 
     async def _finish_update(
-        self, endpoint: Endpoint, key: Key, stored: Stored, new: Object, old: Object, caller: Caller, checks: list[Check]
+        self,
+        endpoint: Endpoint,
+        key: Key,
+        stored: Stored,
+        new: Object,
+        old: Object,
+        caller: Caller,
+        checks: list[Check],
+        known: Known | None,
     ) -> Written:
         """Write, or leave it where nothing changed, or remove what only its finalizers held."""
         if self._is_gone(endpoint, new):
@@ -358,7 +364,7 @@ class Store:
         if caller.dry_run:
             _set_revision(new, stored.revision)
             return Written(_as_stored(endpoint, new), None)
-        written = await self._put(endpoint, key, new, stored.revision, checks)
+        written = await self._put(endpoint, key, new, stored.revision, checks, known)
         _set_revision(new, written.revision)
         return Written(new, written)
 
@@ -453,32 +459,42 @@ class Store:
         endpoint: Endpoint,
         new: Object,
         old: Object | None,
+        known: Known | None,
         subresource: str,
         caller: Caller,
-        known: Known | None = None,
-    ) -> None:
-        """Say in the managedFields of an object who owns what now. Before admission, as in the reference."""
+    ) -> Known | None:
+        """Say in the managedFields of an object who owns what now. Before admission, as in the reference.
+
+        `known` is what those of `old` say, where that is known. Returns what was said.
+        """
         kind, version = endpoint.kind, endpoint.version
-        entries = kind.managers.update(
+        written = kind.managers.track(
             old,
             new,
+            known,
             manager=caller.manager,
             api_version=kind.api_version(version.name),
             time=rfc3339(self.clock.now_ms()),
             subresource=subresource,
             reset_fields=reset_fields(kind, version, subresource),
-            known=known,
         )
-        set_managed(new, entries)
+        set_managed(new, written.entries)
+        return written
 
     # The log
 
     async def _put(
-        self, endpoint: Endpoint, key: Key, obj: Object, expect: Revision, checks: list[Check]
+        self,
+        endpoint: Endpoint,
+        key: Key,
+        obj: Object,
+        expect: Revision,
+        checks: list[Check],
+        known: Known | None = None,
     ) -> Stored:
         kind = endpoint.kind
         hub = obj if kind.is_hub(endpoint.version.name) else kind.to_hub(obj, endpoint.version.name)
-        value = encode(kind, hub, time_ms=self.clock.now_ms())
+        value = encode(kind, hub, time_ms=self.clock.now_ms(), known=known)
         record = await self._append(Write(key, Op.PUT, value.header, value.body, value.stamp_at, expect), checks)
         return Stored(key, record.revision, record.created, record.header, record.body, record.stamp_at)
 

@@ -14,6 +14,7 @@ import orjson
 from conversion.gvk import GroupVersionKind
 from storage.types import Stored
 from watchd.registry.kind import Kind
+from watchd.registry.managed.texts import Known
 
 Object = dict[str, Any]
 
@@ -65,12 +66,19 @@ def head_as(gvk: GroupVersionKind) -> bytes:
     return b'"apiVersion":%b,"kind":%b,' % (orjson.dumps(str(gvk.group_version)), orjson.dumps(gvk.kind))
 
 
-def encode(kind: Kind, obj: Object, *, time_ms: int) -> Value:
-    """Encode an object of the hub version. Its resourceVersion is left out: the log writes it."""
+def encode(kind: Kind, obj: Object, *, time_ms: int, known: Known | None = None) -> Value:
+    """Encode an object of the hub version. Its resourceVersion is left out: the log writes it.
+
+    `known` are its managedFields, where their text is at hand: if the object still has just these, they are not encoded again.
+    """
     head = head_of(kind)
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     rest = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind", "metadata"}}
-    parts = [b"{", head, _METADATA, b'",', orjson.dumps(metadata)[1:]]
+    if known is not None and metadata.get("managedFields") is known.entries:
+        del metadata["managedFields"]
+        parts = [b"{", head, _METADATA, b'",', orjson.dumps(metadata)[1:-1], b',"managedFields":', known.text, b"}"]
+    else:
+        parts = [b"{", head, _METADATA, b'",', orjson.dumps(metadata)[1:]]
     if rest:
         parts += [b",", orjson.dumps(rest)[1:]]
     else:

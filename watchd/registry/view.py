@@ -15,7 +15,7 @@ from conversion.codec import JSON, Codec
 from conversion.gvk import GroupVersion
 from storage.types import Key, Record, Stored, path_of
 from watchd.registry.kind import Kind
-from watchd.registry.managed.texts import TEXTS, Known, emptied
+from watchd.registry.managed.texts import TEXTS, Known, unmark
 from watchd.registry.value import Header, field_values, head_as, header_of
 
 Object = dict[str, Any]
@@ -77,7 +77,7 @@ def load_known(kind: Kind, version: str, stored: Stored | Record) -> tuple[Objec
     if cut is not None:
         rest, known = cut
         obj: Object = orjson.loads(rest)
-        if emptied(obj):
+        if unmark(obj):
             obj["metadata"]["managedFields"] = known.entries
             return _at(kind, version, _at_hub(kind, stored, obj)), known
     return load(kind, version, stored), None

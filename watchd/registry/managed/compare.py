@@ -7,10 +7,8 @@ differs, since it runs on every write: what is equal is skipped by Python's own 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-import attrs
 import orjson
 
 from watchd.registry.managed.errors import TypeProblem
@@ -21,23 +19,20 @@ from watchd.registry.managed.typed import ListType, MapType, Node, item_element
 _ABSENT: Any = object()
 
 
-@attrs.frozen
 class Comparison:
-    """The fields that differ. No field is in more than one of the sets."""
+    """The fields that differ. No field is in more than one of `removed`, `modified` and `added`."""
 
-    removed: FieldSet
-    modified: FieldSet
-    added: FieldSet
+    __slots__ = ("added", "changed", "modified", "removed", "taken")
 
-    @cached_property
-    def changed(self) -> FieldSet:
+    def __init__(self, removed: FieldSet, modified: FieldSet, added: FieldSet) -> None:
+        """Put together what else is asked of every comparison."""
+        self.removed = removed
+        self.modified = modified
+        self.added = added
+        self.changed = modified | added
         """What is new or has another value."""
-        return self.modified | self.added
-
-    @cached_property
-    def taken(self) -> FieldSet:
+        self.taken = self.changed | removed
         """What nobody owns any more on account of what it was."""
-        return self.changed | self.removed
 
     def without(self, reset: FieldSet | None) -> Comparison:
         """Leave out fields, with all that is below them."""
@@ -47,7 +42,14 @@ class Comparison:
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.removed or self.modified or self.added)
+        return bool(self.taken)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Comparison):
+            return NotImplemented
+        return (self.removed, self.modified, self.added) == (other.removed, other.modified, other.added)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, like the sets within
 
 
 def compare(node: Node, old: Any, new: Any) -> Comparison:

@@ -7,14 +7,13 @@ parsed, and what it means is known. A body is the slow way's whenever there is a
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from typing import Any
 
-import attrs
 import orjson
 
 from watchd.registry.managed.entries import Entry, Managers
+from watchd.seams import SystemEntropy
 
 TEXT_BYTES = 1 << 20
 """Bytes of managedFields that are remembered: those of some hundred objects. What they mean takes up to ten times as much."""
@@ -22,22 +21,28 @@ TEXT_BYTES = 1 << 20
 TEXT_MAX_BYTES = 16 << 10
 """Bytes of the longest of them: one object with very many fields must not push out all others."""
 
-_NAME = b"managedFields"
-_OPENING = b'"%b":[' % _NAME
+_OPENING = b'"managedFields":['
 _CLOSING = b"}]"
 """Ends a list of objects. One that has these two bytes in a string is not found, and read the slow way."""
 
-_ESCAPED_LETTER = re.compile(rb"\\u00[467]")
-"""A letter that is spelled with an escape: `managedFields` may be, too."""
+_MARK = SystemEntropy().uid()
+"""Stands in a body in the place of what has been taken out. No client knows it."""
+
+_MARKED = [_MARK]
+_MARKED_TEXT = orjson.dumps(_MARKED)
 
 
-@attrs.frozen
 class Known:
     """What some managedFields say. Shared by all who read them: nothing in here is ever changed."""
 
-    entries: list[Entry]
-    managers: Managers
-    """As `decode` reads the entries, each with the very entry it was made of."""
+    __slots__ = ("entries", "managers", "text")
+
+    def __init__(self, entries: list[Entry], managers: Managers) -> None:
+        """Know what entries say: `managers` are as `decode` reads them, each with the very entry it was made of."""
+        self.entries = entries
+        self.managers = managers
+        self.text = orjson.dumps(entries)
+        """As the entries are written."""
 
 
 class Texts:
@@ -54,7 +59,7 @@ class Texts:
 
     def remember(self, known: Known) -> None:
         """Keep what entries say that are being written."""
-        text = orjson.dumps(known.entries)
+        text = known.text
         if not known.entries or len(text) > TEXT_MAX_BYTES or text in self._known:
             return
         self._known[text] = known
@@ -64,37 +69,31 @@ class Texts:
             self.size -= len(oldest)
 
     def cut(self, body: bytes) -> tuple[bytes, Known] | None:
-        """Take known managedFields out of a JSON body; None where there are none, or another look is needed.
+        """Take known managedFields out of a JSON body; None where there are none that are known.
 
-        Returns the body with an empty list in their place, which `emptied` has to find there once it is decoded, and what
-        they say.
+        Returns the body with a mark in their place, which `unmark` has to find there once it is decoded, and what they say.
 
-        The opening that is looked for can only be the name of a field and the beginning of its value: within a string its
-        quotes would be escaped. What stands there begins with the bytes of a whole list, so that a parser would read just
-        these, and nothing else about the body changes with another list in their place.
+        The opening that is looked for can only be the end of a field's name and the beginning of its value: within a string
+        its quotes would be escaped. What stands there begins with the bytes of a whole list, so that a parser would read
+        just these, and with another list in their place it reads all else as before.
         """
         at = body.find(_OPENING)
-        if at <= 0 or body[at - 1] == _BACKSLASH:
+        if at < 0:
             return None
         begin = at + len(_OPENING) - 1
         end = body.find(_CLOSING, begin) + len(_CLOSING)
         known = self._known.get(body[begin:end])
-        if known is None:
-            return None
-        rest = b"%b[]%b" % (body[:begin], body[end:])
-        # Another field of this name might be the one that counts, however it is spelled.
-        if rest.count(_NAME) != 1 or _ESCAPED_LETTER.search(rest):
-            return None
-        return rest, known
+        return None if known is None else (body[:begin] + _MARKED_TEXT + body[end:], known)
 
 
-def emptied(obj: Any) -> bool:
-    """Take the empty list out of the decoded rest of a body, in place; tell whether it is where managedFields are."""
-    meta = obj.get("metadata") if isinstance(obj, dict) else None
-    return isinstance(meta, dict) and meta.get("managedFields") == [] and meta.pop("managedFields") == []
+def unmark(obj: Any) -> bool:
+    """Take the mark out of a decoded body, in place; tell whether it is where managedFields are, and was the last word on them."""
+    meta = obj.get("metadata") if type(obj) is dict else None
+    if type(meta) is not dict or meta.get("managedFields") != _MARKED:
+        return False
+    del meta["managedFields"]
+    return True
 
-
-_BACKSLASH = ord("\\")
 
 TEXTS = Texts()
 """Of this process."""

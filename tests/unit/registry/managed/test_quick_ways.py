@@ -141,7 +141,7 @@ def test_an_update_is_followed_alike(odd, writes):
                 before, after = copy.deepcopy(live), copy.deepcopy(with_managed(new, entries))
                 slow = FIELDS.update(before, after, **call)
             text = orjson.dumps(entries)
-            quick = FIELDS.update(with_managed(live, known.entries), with_managed(new, known.entries), known=known, **call)
+            quick = FIELDS.track(with_managed(live, known.entries), with_managed(new, known.entries), known, **call).entries
             assert orjson.dumps(quick) == orjson.dumps(slow)
             # What is known is shared.
             assert orjson.dumps(entries) == text
@@ -162,8 +162,8 @@ def test_a_write_of_what_one_owns_is_seen_at_a_glance(obj, size, who):
     new = {**live, "spec": {**live["spec"], "size": size}}
     known = Known(entries, decode(entries, reuse=True))
     with patch.object(Updater, "followed", side_effect=AssertionError):
-        later = FIELDS.update(live, new, manager=who, api_version=V1, time="2026-01-01T00:00:01Z", known=known)
-        assert FIELDS.update(live, new, manager=who, api_version=V1, time="2026-01-01T00:00:00Z", known=known) is entries
+        later = FIELDS.track(live, new, known, manager=who, api_version=V1, time="2026-01-01T00:00:01Z").entries
+        assert FIELDS.track(live, new, known, manager=who, api_version=V1, time="2026-01-01T00:00:00Z") is known
     assert [e["time"] for e in later] == ["2026-01-01T00:00:01Z"]
     assert later[0]["fieldsV1"] is entries[0]["fieldsV1"]
 
@@ -174,7 +174,7 @@ def test_nobody_keeps_what_is_never_tracked_by_writing_it_again():
     live = with_managed({"apiVersion": V1, "kind": "Thing", "metadata": {"generation": 1}, "spec": {"size": 1}}, [entry])
     new = {**live, "metadata": {**live["metadata"], "generation": 2}, "spec": {"size": 2}}
     known = Known([entry], decode([entry], reuse=True))
-    (left,) = FIELDS.update(live, new, manager="m", api_version=V1, time="2026-01-01T00:00:01Z", known=known)
+    (left,) = FIELDS.track(live, new, known, manager="m", api_version=V1, time="2026-01-01T00:00:01Z").entries
     assert left["fieldsV1"] == {"f:spec": {"f:size": {}}}
     assert ("f:metadata", "f:generation") in NEVER_TRACKED
 
