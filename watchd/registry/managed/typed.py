@@ -131,6 +131,10 @@ DEDUCED_TYPING = SchemaTyping(DEDUCED)
 """The Typing of a kind without schema."""
 
 
+_RAW = ("Raw", "RawExtension")
+"""Go types that hold any JSON, which is owned as a whole."""
+
+
 class _Compiler:
     """Makes nodes of one schema document."""
 
@@ -154,6 +158,10 @@ class _Compiler:
 
     def _fill(self, node: Node, schema: Schema, *, preserve: bool) -> Node:
         kind = schema.get("type")
+        if schema.get("x-go-json") in _RAW:
+            node.scalar, node.list, node.map = UNTYPED, UNTYPED_ATOMIC.list, UNTYPED_ATOMIC.map
+            node.accepts, node.exact = _ACCEPTS[UNTYPED], _exact(node)
+            return node
         if kind is None or schema.get("title") in _UNTYPED_TITLES:
             node.scalar = UNTYPED
         if kind is None or kind == "array":
@@ -269,11 +277,6 @@ def _root(node: Node) -> Node:
         node = attrs.evolve(node, map=attrs.evolve(node.map, fields={**node.map.fields, "metadata": metadata}))
     node.exact = _exact(node)
     return node
-
-
-def typing_of_builtin(name: str) -> Typing:
-    """Return the types of a built-in kind by the name of its component (`io.k8s.api.core.v1.ConfigMap`)."""
-    return typing_of_whole(schemas.whole(name))
 
 
 def typing_of_whole(schema: Schema) -> Typing:

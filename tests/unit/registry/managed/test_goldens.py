@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from watchd.registry import schemas
 from watchd.registry.managed.errors import ApplyConflict, BadApply
 from watchd.registry.managed.fieldpath import field
 from watchd.registry.managed.fieldset import paths
 from watchd.registry.managed.manager import FieldManager
 from watchd.registry.managed.scale import SCALE_VERSION, ScaleFields
-from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_builtin, typing_of_schema
+from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_schema, typing_of_whole
 
 CONFORMANCE = Path(__file__).parents[3] / "conformance"
 TIME = "2026-01-01T00:00:00Z"
@@ -168,7 +169,7 @@ def test_golden(file, case):
 def test_golden_of_a_built_in_kind_starts_from_the_empty_struct():
     _, goldens = conformance("crd-lifecycle")
     body = copy.deepcopy(goldens["create-establishes"][0]["body"])
-    typing = typing_of_builtin(_CRD)
+    typing = typing_of_whole(schemas.whole(_CRD))
     expected = body["metadata"].pop("managedFields")
     # The status is the strategy's, which runs after the field manager.
     body["status"] = copy.deepcopy(typing.empty["status"])

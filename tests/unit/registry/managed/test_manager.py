@@ -7,10 +7,11 @@ import json
 
 import pytest
 
+from watchd.registry import schemas
 from watchd.registry.managed.errors import ApplyConflict, BadApply, InvalidManagedFields, TypeProblem, UnknownVersion
 from watchd.registry.managed.fieldset import FieldSet, paths
 from watchd.registry.managed.manager import BEFORE_FIRST_APPLY, LAST_APPLIED, FieldManager
-from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_builtin, typing_of_schema
+from watchd.registry.managed.typed import DEDUCED_TYPING, typing_of_schema, typing_of_whole
 from watchd.registry.metadata import ANNOTATIONS_MAX
 
 V1, V2, GONE = "g.example.com/v1", "g.example.com/v2", "g.example.com/v0"
@@ -296,7 +297,7 @@ def test_a_kind_without_schema_has_granular_maps_and_atomic_lists():
 
 
 def test_a_built_in_kind_is_created_by_apply_over_its_empty_struct():
-    typing = typing_of_builtin("io.k8s.api.coordination.v1.Lease")
+    typing = typing_of_whole(schemas.whole("io.k8s.api.coordination.v1.Lease"))
     fields = FieldManager("Lease", lambda _: typing, lambda obj, _: obj)
     version = "coordination.k8s.io/v1"
     lease = {"apiVersion": version, "kind": "Lease", "metadata": {"name": "a"}, "spec": {"holderIdentity": "x"}}
