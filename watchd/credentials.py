@@ -4,6 +4,7 @@ All of it lives in the data directory, private to its owner. Callers hold DATA/l
 
     pki/ca.pem       certificate and key of the CA       pki/ca.crt   its certificate alone, for clients
     pki/server.pem   certificate and key of the server
+    pki/sa.key       key that signs tokens of ServiceAccounts
     admin.token      one line                            kubeconfig   complete before /readyz answers ok
 """
 
@@ -81,6 +82,8 @@ class Credentials:
     server_file: Path
     """Certificate and key, PEM: for SSLContext.load_cert_chain."""
     admin_token: str = attrs.field(repr=False)
+    account_key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
+    """Signs tokens of ServiceAccounts, on P-256."""
     kubeconfig: Path
     """Where it goes; `write_kubeconfig` writes it once the port is known."""
 
@@ -109,7 +112,7 @@ def prepare(directory: Path, names: Sequence[str], *, clock: Clock) -> Credentia
     """Read the credentials of a data directory, making what is missing and renewing what is due.
 
     The server certificate is made anew when it is close to its end, was not signed by this CA, or lacks one of the
-    names. The CA and the token stay: clients hold them.
+    names. The CA, the token and the key of ServiceAccounts stay: clients hold them, or what they have signed.
 
     Args:
         directory: the data directory; made where it is missing.
@@ -143,6 +146,7 @@ def prepare(directory: Path, names: Sequence[str], *, clock: Clock) -> Credentia
         ca_certificate=certificate.decode(),
         server_file=pki / "server.pem",
         admin_token=_admin_token(directory / "admin.token"),
+        account_key=_account_key(pki / "sa.key"),
         kubeconfig=directory / "kubeconfig",
     )
 
@@ -163,15 +167,32 @@ def _admin_token(path: Path) -> str:
     return token
 
 
+def _account_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    data = _read(path)
+    if data is None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        write_file(path, _key_pem(key), PRIVATE)
+        return key
+    try:
+        found = serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError) as error:
+        raise CredentialsError(f"{path}: not a key in PEM; remove the file for a new one") from error
+    if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
+        raise CredentialsError(f"{path}: not a key on the curve P-256; remove the file for a new one")
+    return found
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
 @attrs.frozen
 class _Pair:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
 
     def pem(self) -> bytes:
-        return _pem(self.certificate) + self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return _pem(self.certificate) + _key_pem(self.key)
 
 
 def _load_pair(path: Path) -> _Pair | None:

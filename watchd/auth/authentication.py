@@ -6,6 +6,7 @@ import csv
 import hashlib
 import hmac
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,26 @@ class Credentials:
     """The client's verified certificate, DER."""
 
 
+ISSUER = "https://kubernetes.default.svc"
+"""Who signs tokens of ServiceAccounts, as their `iss` has it: the name under which Pods reach a cluster's API."""
+
+API_AUDIENCES = (ISSUER,)
+"""Audiences that this server is."""
+
+
+@attrs.frozen
+class Identity:
+    """Who a token says asks."""
+
+    user: User
+    audiences: tuple[str, ...]
+    """Those of the audiences asked for that the token is for."""
+
+
+class TokenRefused(Exception):
+    """A token that is nobody's any more, or for somebody else. The message is for TokenReview: requests are never told why."""
+
+
 class Authenticator(Protocol):
     """Recognises one form of credential."""
 
@@ -50,7 +71,28 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     return rest.strip() or None
 
 
-class TokenAuthenticator:
+class BearerAuthenticator(ABC):
+    """Recognises bearer tokens of one kind."""
+
+    @abstractmethod
+    async def identify(self, token: str, audiences: Sequence[str]) -> Identity | None:
+        """Return whose token it is, None for a token that is none of this kind. Raises TokenRefused."""
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """Return the token's user, None where no token was sent. Raises StatusError 401 for a token that is not accepted."""
+        token = bearer_token(credentials.headers)
+        if token is None:
+            return None
+        try:
+            found = await self.identify(token, API_AUDIENCES)
+        except TokenRefused as error:
+            raise unauthorized() from error
+        if found is None:
+            raise unauthorized()
+        return found.user
+
+
+class TokenAuthenticator(BearerAuthenticator):
     """Bearer tokens that are known beforehand.
 
     Tokens are kept and looked up as digests under a key that never leaves the process, so that the time of a lookup
@@ -72,15 +114,11 @@ class TokenAuthenticator:
         known, user = found
         return user if hmac.compare_digest(known, token.encode(errors="surrogateescape")) else None
 
-    async def authenticate(self, credentials: Credentials) -> User | None:
-        """Return the token's user, None where no token was sent. Raises StatusError 401 for an unknown token."""
-        token = bearer_token(credentials.headers)
-        if token is None:
-            return None
-        user = self.find(token)
-        if user is None:
-            raise unauthorized()
-        return user
+    async def identify(self, token: str, audiences: Sequence[str]) -> Identity | None:
+        """Return the token's user: it is for this server, and for nobody else."""
+        shared = tuple(audience for audience in API_AUDIENCES if audience in audiences)
+        user = self.find(token) if shared else None
+        return None if user is None else Identity(user, shared)
 
 
 class AuthenticatorChain:
@@ -113,6 +151,21 @@ class AuthenticatorChain:
         if not self._anonymous:
             raise unauthorized()
         return ANONYMOUS
+
+    async def review(self, token: str, audiences: Sequence[str]) -> Identity:
+        """Say whose a token is, for somebody else who was shown it. Raises TokenRefused with all the reasons."""
+        reasons = ["invalid bearer token"]
+        for member in self._members:
+            if not isinstance(member, BearerAuthenticator):
+                continue
+            try:
+                found = await member.identify(token, audiences)
+            except TokenRefused as error:
+                reasons.append(str(error))
+                continue
+            if found is not None:
+                return found
+        raise TokenRefused(reasons[0] if len(reasons) == 1 else f"[{', '.join(reasons)}]")
 
 
 def read_token_file(path: Path) -> dict[str, User]:

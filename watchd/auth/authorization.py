@@ -32,6 +32,42 @@ class Attributes:
     name: str = ""
 
 
+@attrs.frozen
+class ResourceRule:
+    """Actions on resources that are allowed (authorization.k8s.io/v1 ResourceRule)."""
+
+    verbs: tuple[str, ...]
+    groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    """Empty for all."""
+
+
+@attrs.frozen
+class PathRule:
+    """Actions on other paths that are allowed (NonResourceRule)."""
+
+    verbs: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+@attrs.frozen
+class Rules:
+    """What a user may do in a namespace, as far as it can be listed."""
+
+    resources: tuple[ResourceRule, ...] = ()
+    paths: tuple[PathRule, ...] = ()
+    incomplete: bool = False
+    """Whether more may be allowed than is listed."""
+    error: str = ""
+    """Why, where something failed."""
+
+
+NOTHING = Rules()
+
+EVERYTHING = Rules((ResourceRule(("*",), ("*",), ("*",)),), (PathRule(("*",), ("*",)),))
+
+
 class Decision(Enum):
     """What an authorizer says of an action."""
 
@@ -48,6 +84,9 @@ class Authorizer(Protocol):
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """Return the decision and its reason, which a refusal shows to the user."""
 
+    async def rules(self, user: User, namespace: str) -> Rules:
+        """List what a user may do in a namespace, by this authorizer alone."""
+
 
 class Masters:
     """Allows everything to system:masters."""
@@ -55,6 +94,11 @@ class Masters:
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """Decide on an action."""
         return (Decision.ALLOW, "") if MASTERS in attributes.user.groups else (Decision.NO_OPINION, "")
+
+    async def rules(self, user: User, namespace: str) -> Rules:
+        """List what a user may do."""
+        del namespace
+        return EVERYTHING if MASTERS in user.groups else NOTHING
 
 
 class PublicPaths:
@@ -65,6 +109,11 @@ class PublicPaths:
         public = not attributes.resource and attributes.verb in {"get", "head"} and attributes.path in PUBLIC_PATHS
         return (Decision.ALLOW, "") if public else (Decision.NO_OPINION, "")
 
+    async def rules(self, user: User, namespace: str) -> Rules:
+        """List what a user may do."""
+        del user, namespace
+        return Rules(paths=(PathRule(("get",), tuple(sorted(PUBLIC_PATHS))),))
+
 
 class AlwaysAllow:
     """Allows everything to everybody who is authenticated."""
@@ -72,6 +121,11 @@ class AlwaysAllow:
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """Decide on an action."""
         return (Decision.ALLOW, "") if AUTHENTICATED in attributes.user.groups else (Decision.NO_OPINION, "")
+
+    async def rules(self, user: User, namespace: str) -> Rules:
+        """List what a user may do."""
+        del namespace
+        return EVERYTHING if AUTHENTICATED in user.groups else NOTHING
 
 
 class AuthorizerChain:
@@ -90,6 +144,18 @@ class AuthorizerChain:
             if reason:
                 reasons.append(reason)
         return Decision.NO_OPINION, ", ".join(reasons)
+
+    async def rules(self, user: User, namespace: str) -> Rules:
+        """List what any member allows; beside everything nothing else is worth naming."""
+        found = [await member.rules(user, namespace) for member in self._members]
+        if EVERYTHING in found:
+            return EVERYTHING
+        return Rules(
+            tuple(rule for rules in found for rule in rules.resources),
+            tuple(rule for rules in found for rule in rules.paths),
+            any(rules.incomplete for rules in found),
+            "; ".join(rules.error for rules in found if rules.error),
+        )
 
 
 def default_authorizer() -> Authorizer:
