@@ -5,7 +5,8 @@ an error in the decoder's words. The schemas are OpenAPI v3 with these conventio
 `$ref` is `#/$defs/NAME` of the root schema, `anyOf` holds alternatives of different JSON types, `format` is one of
 `byte`, `date-time`, `int32` and `int64`, and a schema without a type takes anything. A field with `x-go-omitempty` goes
 where it holds its type's zero value; one with `x-go-zero` is written as that value where it is absent: both as Go's
-encoder does, so that an object leaves as the reference would have written it. `x-go-type` names a type of its own.
+encoder does, so that an object leaves as the reference would have written it. `x-go-type` names a type of its own, and
+`x-go-json` one with JSON of its own: `Quantity`, `IntOrString`, `RawExtension` and `Raw` (anything), `Time`, `MicroTime`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from watchd.schema.quantity import QuantityError, canonical_quantity
 from watchd.status import go_json
 
 Schema = Mapping[str, Any]
@@ -94,9 +96,10 @@ class _Checker:
         if "anyOf" in schema and self._passed_over(value, schema):
             return None
         schema = self._resolve(value, schema)
+        own = _OWN.get(schema.get("x-go-json", ""))
         kind = schema.get("type")
-        if kind is None:
-            return value
+        if own is not None or kind is None:
+            return value if own is None else own(value, field, struct)
         if value is None:
             return _ZERO[kind]() if kind in _ZERO else None
         if kind == "object":
@@ -163,6 +166,42 @@ class _Checker:
 
 _ZERO: dict[str, Any] = {"string": str, "object": dict, "integer": int, "number": int, "boolean": bool}
 """What a null becomes inside a list or a map, where the entry itself stays."""
+
+
+_BLANK = "".join(chr(code) for code in (0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+"""What Go trims a quantity of. Control characters stand escaped in JSON, and Go does not undo that here."""
+
+
+def _quantity(value: Any, _field: str, _struct: str) -> str:
+    """Return a quantity as it is written: of a text, or of a number as it stands in JSON."""
+    if value is None:
+        return "0"
+    if isinstance(value, str):
+        text = value.strip(_BLANK)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        text = go_json(value).replace("e+", "e")
+    else:
+        text = ""
+    try:
+        return canonical_quantity(text)
+    except QuantityError as e:
+        raise TypeMismatch(str(e)) from e
+
+
+def _int_or_string(value: Any, field: str, struct: str) -> Any:
+    if value is None:
+        return 0
+    return value if isinstance(value, str) else _scalar(value, _INT32, field, struct)
+
+
+def _raw(value: Any, _field: str, _struct: str) -> Any:
+    return value
+
+
+_INT32 = {"type": "integer", "format": "int32"}
+
+_OWN = {"Quantity": _quantity, "IntOrString": _int_or_string, "RawExtension": _raw, "Raw": _raw}
+"""How types with JSON of their own are read, by `x-go-json`."""
 
 
 def _scalar(value: Any, schema: Schema, field: str, struct: str) -> Any:

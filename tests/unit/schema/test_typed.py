@@ -175,3 +175,81 @@ def test_whatever_comes_is_fitted_or_refused(value):
     except TypeMismatch:
         return
     assert prune_and_check(value, DEFINITION) == []
+
+
+LIMIT_RANGE = whole("io.k8s.api.core.v1.LimitRange")
+SERVICE = whole("io.k8s.api.core.v1.Service")
+REVISION = whole("io.k8s.api.apps.v1.ControllerRevision")
+NO_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+
+def limit(value):
+    return {"spec": {"limits": [{"type": "Container", "max": {"cpu": value}}]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("1000m", "1"),
+        ("1024Mi", "1Gi"),
+        ("0.5", "500m"),
+        ("1e3", "1e3"),
+        ("1.5Gi", "1536Mi"),
+        (5, "5"),
+        (0.5, "500m"),
+        (1000.0, "1k"),
+        (1e21, "1e21"),
+        (1e-7, "100e-9"),
+        (" 5 ", "5"),
+        ("\xa05\u2028", "5"),
+        ("8Ei", "9223372036854775807"),
+        (None, "0"),
+        (".", "0"),
+    ],
+)
+def test_quantities_are_written_in_canonical_form(value, written):
+    obj = limit(value)
+    assert prune_and_check(obj, LIMIT_RANGE) == []
+    assert obj["spec"] == limit(written)["spec"]
+
+
+@pytest.mark.parametrize("value", ["", "x", "1x", "1.2.3", "\t5", "5\n", True, {}, []])
+def test_what_is_no_quantity(value):
+    with pytest.raises(TypeMismatch) as caught:
+        prune_and_check(limit(value), LIMIT_RANGE)
+    assert str(caught.value) == NO_QUANTITY
+    with pytest.raises(TypeMismatch, match="unable to parse quantity's suffix"):
+        prune_and_check(limit("1e"), LIMIT_RANGE)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (1.5, "number 1.5"),
+        (True, "bool"),
+        ({}, "object"),
+        ([], "array"),
+        (1 << 31, "number 2147483648"),
+    ],
+)
+def test_what_is_neither_an_int32_nor_a_string(value, why):
+    with pytest.raises(TypeMismatch) as caught:
+        prune_and_check({"spec": {"ports": [{"targetPort": value}]}}, SERVICE)
+    assert str(caught.value) == f"json: cannot unmarshal {why} into Go struct field ServicePort.spec.ports.targetPort of type int32"
+
+
+def test_an_int_or_a_string():
+    for value in (80, "http", 0, ""):
+        obj = {"spec": {"ports": [{"targetPort": value}]}}
+        prune_and_check(obj, SERVICE)
+        assert obj["spec"]["ports"] == [{"targetPort": value, "port": 0}]
+    obj = {"spec": {"ports": [{"targetPort": None}]}}
+    prune_and_check(obj, SERVICE)
+    assert obj["spec"]["ports"] == [{"targetPort": 0, "port": 0}]
+
+
+@pytest.mark.parametrize("data", [{"spec": {"z": None, "a": [None]}}, 1, "x", [], {}, True])
+def test_anything_goes_where_go_keeps_the_bytes(data):
+    obj = {"data": data, "revision": 1}
+    prune_and_check(obj, REVISION)
+    assert obj["data"] is data
