@@ -7,7 +7,8 @@ hub, encode, append. A lost race starts again from a fresh read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import attrs
 import orjson
@@ -22,6 +23,7 @@ from watchd.registry.changes import same_content, split_status, with_propagation
 from watchd.registry.managed.texts import Known
 from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
+from watchd.registry.stock import Stock
 from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
 from watchd.registry.view import load, load_known
 from watchd.seams import Clock, Entropy, rfc3339
@@ -45,6 +47,8 @@ COUNT_KEYS = 5_000
 
 ObserveAppend = Callable[[float], None]
 """Told how long an append took, in seconds."""
+
+W = TypeVar("W", "Written", "Written | None")
 
 Change = Callable[[Object], Awaitable[Object]]
 """From a copy of the current object at the request's version to the wanted one. Called again after a lost race."""
@@ -125,6 +129,8 @@ class Store:
         self._entropy = entropy
         self._admission = admission
         self._observe_append = observe_append
+        self.stocks: dict[tuple[str, str], Stock] = {}
+        """By group and plural: where objects of the kind take addresses and the like from."""
 
     async def get(self, endpoint: Endpoint, namespace: str, name: str) -> Stored:
         """Return the newest value. Raises StatusError 404."""
@@ -189,49 +195,81 @@ class Store:
     async def _create(
         self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller, *, tracked: bool
     ) -> Written:
-        kind, strategy = endpoint.kind, endpoint.kind.strategy
+        strategy = endpoint.kind.strategy
         while True:
             obj: Object = orjson.loads(original)
             attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
-            metadata.check_namespace(obj["metadata"], namespace, namespaced=kind.namespaced)
+            metadata.check_namespace(obj["metadata"], namespace, namespaced=endpoint.kind.namespaced)
             (strategy.default_applied if tracked else strategy.default)(obj)
             metadata.drop_server_owned(obj["metadata"])
             written = None if tracked else self._track(endpoint, obj, None, None, "", caller)
             await self._admission.mutate(attributes)
             metadata.prepare_create(obj["metadata"], clock=self.clock, entropy=self._entropy)
-            if strategy.generation:
-                obj["metadata"]["generation"] = 1
-            if endpoint.version.status and strategy.status_reset:
-                kind.drop_status(obj, endpoint.version.name)
-            strategy.prepare_create(obj, clock=self.clock, entropy=self._entropy)
-            name = obj["metadata"].get("name", "")
-            problems = metadata.validate_create(
-                obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format
-            )
-            warnings: list[str] = []
-            self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", warnings.append))
-            # Of what is refused nothing is to be warned of.
-            caller.warnings.extend(warnings)
-            attributes.name = name
-            await self._admission.validate(attributes)
-            if endpoint.version.status and strategy.status_reset:
-                # What is stored is read with its defaults, and the status that was dropped may have one.
-                strategy.default_status(obj)
-            key = endpoint.key(namespace, name)
-            if caller.dry_run:
-                if (found := await self.log.get(key)) is not None:
-                    raise _taken(endpoint, name, found)
-                return Written(_as_stored(endpoint, obj), None, created=True)
-            metadata.drop_resource_version(obj["metadata"])
+            attributes.name = obj["metadata"].get("name", "")
+            stored = await self._held(attributes, partial(self._create_admitted, endpoint, attributes, obj, caller, written))
+            if stored is not None:
+                return stored
+            await trio.lowlevel.checkpoint()
+
+    async def _create_admitted(
+        self, endpoint: Endpoint, attributes: Attributes, obj: Object, caller: Caller, written: Known | None
+    ) -> Written | None:
+        """Prepare, validate and store a new object that admission has had; None for a race that is lost."""
+        kind, strategy = endpoint.kind, endpoint.kind.strategy
+        if strategy.generation:
+            obj["metadata"]["generation"] = 1
+        if endpoint.version.status and strategy.status_reset:
+            kind.drop_status(obj, endpoint.version.name)
+        strategy.prepare_create(obj, clock=self.clock, entropy=self._entropy)
+        problems = metadata.validate_create(obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format)
+        warnings: list[str] = []
+        self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", warnings.append))
+        # Of what is refused nothing is to be warned of.
+        caller.warnings.extend(warnings)
+        await self._admission.validate(attributes)
+        if endpoint.version.status and strategy.status_reset:
+            # What is stored is read with its defaults, and the status that was dropped may have one.
+            strategy.default_status(obj)
+        key = endpoint.key(attributes.namespace, attributes.name)
+        if caller.dry_run:
+            if (found := await self.log.get(key)) is not None:
+                raise _taken(endpoint, attributes.name, found)
+            return Written(_as_stored(endpoint, obj), None, created=True)
+        metadata.drop_resource_version(obj["metadata"])
+        try:
+            stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
+        except storage_errors.Conflict as error:
+            if error.key == key:
+                raise _taken(endpoint, attributes.name, await self.log.get(key)) from error
+            return None
+        _set_revision(obj, stored.revision)
+        return Written(obj, stored, created=True)
+
+    async def _held(self, attributes: Attributes, write: Callable[[], Awaitable[W]]) -> W:
+        """Write while the kind's stock holds what the object takes of it, and tell the stock how it ended."""
+        kind = attributes.kind
+        stock = self.stocks.get((kind.group, kind.names.plural)) if self.stocks and not attributes.subresource else None
+        if stock is None:
+            return await write()
+        # A write that was handed over is stored even where its caller is cancelled, and its outcome has to be known here.
+        with trio.CancelScope(shield=True):
+            settle = await stock.take(attributes)
+            stored = False
             try:
-                stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
-            except storage_errors.Conflict as error:
-                if error.key == key:
-                    raise _taken(endpoint, name, await self.log.get(key)) from error
-                await trio.lowlevel.checkpoint()
-                continue
-            _set_revision(obj, stored.revision)
-            return Written(obj, stored, created=True)
+                written = await write()
+                stored = written is not None and not written.removed and not attributes.dry_run
+            finally:
+                await settle(stored)
+        return written
+
+    async def _removed(self, endpoint: Endpoint, written: Written, caller: Caller) -> Written:
+        """Give back what an object had that is removed now."""
+        if written.removed and self.stocks and not caller.dry_run:
+            stock = self.stocks.get((endpoint.group, endpoint.resource))
+            if stock is not None:
+                with trio.CancelScope(shield=True):
+                    await stock.removed(written.object)
+        return written
 
     # Update
 
@@ -297,9 +335,11 @@ class Store:
             strategy = endpoint.kind.strategy
             (strategy.default_applied if tracked else strategy.default)(new)
             written = None if tracked else self._track(endpoint, new, old, known, subresource, caller)
-            await self._prepare_update(endpoint, attributes, new, old, validate=validate)
+            await self._admission.mutate(attributes)
+            write = partial(self._update_admitted, endpoint, attributes, stored, new, old, caller, written, validate=validate)
             try:
-                return await self._finish_update(endpoint, key, stored, new, old, caller, attributes.checks, written)
+                ended = await self._held(attributes, write)
+                return await self._removed(endpoint, ended, caller)
             except storage_errors.Conflict as error:
                 if error.key == key and attempts is not None and attempt >= attempts:
                     raise conflict(endpoint.group, endpoint.resource, name) from error
@@ -317,11 +357,26 @@ class Store:
         elif revision != stored.revision:
             raise conflict(endpoint.group, endpoint.resource, name)
 
+    async def _update_admitted(
+        self,
+        endpoint: Endpoint,
+        attributes: Attributes,
+        stored: Stored,
+        new: Object,
+        old: Object,
+        caller: Caller,
+        written: Known | None,
+        *,
+        validate: bool,
+    ) -> Written:
+        """Prepare, validate and store a changed object that admission has had."""
+        await self._prepare_update(endpoint, attributes, new, old, validate=validate)
+        return await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
+
     async def _prepare_update(
         self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object, *, validate: bool
     ) -> None:
         kind, strategy, subresource = endpoint.kind, endpoint.kind.strategy, attributes.subresource
-        await self._admission.mutate(attributes)
         metadata.prepare_update(new["metadata"], old["metadata"])
         if endpoint.version.status and strategy.status_reset:
             split_status(new, old, subresource, custom=kind.custom)
@@ -400,7 +455,7 @@ class Store:
             await self._admission.mutate(attributes)
             await self._admission.validate(attributes)
             try:
-                return await self._delete(endpoint, key, stored, obj, deletion, caller, attributes.checks)
+                return await self._removed(endpoint, await self._delete(endpoint, key, stored, obj, deletion, caller, attributes.checks), caller)
             except storage_errors.Conflict:
                 await trio.lowlevel.checkpoint()
 
