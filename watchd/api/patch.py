@@ -87,14 +87,18 @@ class Change:
             spell_values(body, decoded.value)
         return decoded
 
-    def document(self, decoded: Decoded, schema: Schema) -> Document:
-        """Take what a body holds for a patch. Raises StatusError (400; 413 for too many operations)."""
+    def document(self, decoded: Decoded, schema: Schema, *, checked: bool = True) -> Document:
+        """Take what a body holds for a patch.
+
+        `checked` tells whether unknown fields are asked for: only then does the reference hold it to a type of its own, and
+        else to what the library makes of it. Raises StatusError (400; 413 for too many operations).
+        """
         if self.type is PatchType.STRATEGIC:
             if not isinstance(decoded.value, dict):
                 raise _mismatch(decoded.value, "value of type map[string]interface {}")
             return StrategicMergePatch(decoded.value, schema, decoded.warnings)
         load = _LOADERS[self.type]
-        return load(decoded.value, decoded.warnings)
+        return load(decoded.value, decoded.warnings, checked)
 
 
 def parse(content_type: str, *, custom: bool) -> Change:
@@ -331,14 +335,14 @@ _OPERATIONS: dict[str, Callable[[_Editor, Operation], object]] = {
 
 @attrs.frozen
 class MergePatch:
-    """A merge patch."""
+    """A merge patch; an array takes the place of the object."""
 
-    patch: Object
+    patch: Object | list[Any]
     warnings: tuple[str, ...] = ()
 
     def apply(self, obj: Object) -> Any:
         """Return the patched object."""
-        return _merged(obj, self.patch)
+        return _merged(obj, self.patch) if isinstance(self.patch, dict) else _without_nulls(self.patch)
 
 
 def _merged(obj: Any, patch: Object) -> Object:
@@ -365,18 +369,18 @@ def _without_nulls(value: Any) -> Any:
 _FIELDS = {"op": "op", "path": "path", "from": "source"}
 
 
-def _load_json(value: Any, duplicates: tuple[str, ...]) -> Document:
+def _load_json(value: Any, duplicates: tuple[str, ...], checked: bool) -> Document:  # noqa: FBT001  # one of a table's
     if value is None:
         value = []
     if not isinstance(value, list):
-        raise _mismatch(value, "value of type []handlers.jsonPatchOp")
+        raise _mismatch(value, "value of type []handlers.jsonPatchOp") if checked else _unlike(value, "Patch")
     if len(value) > MAX_OPERATIONS:
         what = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
         raise StatusError(Reason.REQUEST_ENTITY_TOO_LARGE, what)
     operations = []
     strict = [f"json patch {text}" for text in duplicates]
     for index, item in enumerate(value):
-        operations.append(_operation({} if item is None else item))
+        operations.append(_operation({} if item is None else item, checked=checked))
         if item and not item.keys() <= _KNOWN:
             unknown = sorted(item.keys() - _KNOWN)
             strict += [f"json patch unknown field {go_quote(f'[{index}].{name}')}" for name in unknown]
@@ -387,31 +391,40 @@ def _load_json(value: Any, duplicates: tuple[str, ...]) -> Document:
 _KNOWN = {"op", "path", "from", "value"}
 
 
-def _operation(item: Any) -> Operation:
+def _operation(item: Any, *, checked: bool) -> Operation:
     if not isinstance(item, dict):
-        raise _mismatch(item, "value of type handlers.jsonPatchOp")
+        raise _mismatch(item, "value of type handlers.jsonPatchOp") if checked else _unlike(item, "Operation")
     texts: dict[str, Any] = {}
     for name, attribute in _FIELDS.items():
         text = item.get(name)
         if text is not None and not isinstance(text, str):
-            raise _mismatch(text, f"struct field jsonPatchOp.{name} of type string")
+            if checked:
+                raise _mismatch(text, f"struct field jsonPatchOp.{name} of type string")
+            # It is read when the operation is, and fits nowhere.
+            text = None
         texts[attribute] = text
     return Operation(texts["op"] or "", texts["path"], texts["source"], item.get("value"))
 
 
-def _load_merge(value: Any, duplicates: tuple[str, ...]) -> Document:
+def _load_merge(value: Any, duplicates: tuple[str, ...], checked: bool) -> Document:  # noqa: FBT001  # one of a table's
+    if isinstance(value, list) and not checked:
+        return MergePatch(value)
     if not isinstance(value, dict):
-        if value is None:
+        if value is None or not checked:
             raise bad_request("Invalid JSON Patch")
         raise _mismatch(value, "value of type map[string]interface {}")
     return MergePatch(value, duplicates)
+
+
+def _unlike(value: Any, what: str) -> StatusError:
+    return bad_request(f"json: cannot unmarshal {json_type(value)} into Go value of type jsonpatch.{what}")
 
 
 def _mismatch(value: Any, what: str) -> StatusError:
     return bad_request(f"error decoding patch: json: cannot unmarshal {json_type(value)} into Go {what}")
 
 
-_LOADERS: dict[PatchType, Callable[[Any, tuple[str, ...]], Document]] = {
+_LOADERS: dict[PatchType, Callable[[Any, tuple[str, ...], bool], Document]] = {
     PatchType.JSON: _load_json,
     PatchType.MERGE: _load_merge,
 }

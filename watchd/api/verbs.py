@@ -271,7 +271,8 @@ class Verbs:
             return await self._apply(call, accepted, options, applied)
         decoded = await self._decoded(body, change.decode, body)
         try:
-            document = change.document(decoded, call.endpoint.version.schema or {})
+            checked = options.strict or options.warn
+            document = change.document(decoded, call.endpoint.version.schema or {}, checked=checked)
         except StatusError:
             # Of a body that parses, the reference asks what patch it is only when it has an object to patch.
             await self._store.get(call.endpoint, call.info.namespace, call.info.name)

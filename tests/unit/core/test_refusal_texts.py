@@ -401,3 +401,29 @@ async def test_managed_fields_that_are_no_list_are_of_another_type(core, samples
         500,
         "failed to create typed patch object (/a; example.com/v1, Kind=Thing): .metadata.managedFields: expected list, got &{5}",
     )
+
+
+# Patches that nobody asks to be checked
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "message"),
+    [
+        ("json", b"{}", 400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        ("json", b"[5]", 400, "json: cannot unmarshal number into Go value of type jsonpatch.Operation"),
+        ("json", b'[{"op":5}]', 422, "the server rejected our request due to an error in our request"),
+        ("json", b'[{"op":"test","path":5}]', 422, "the server rejected our request due to an error in our request"),
+        ("merge", b"5", 400, "Invalid JSON Patch"),
+    ],
+)
+async def test_unchecked_patches_are_told_by_the_library(core, samples, things, kind, body, status, message):
+    answer = await core.patch(f"{things}/a", body, "fieldValidation=Ignore", kind=kind)
+    assert (answer.status, answer.json["message"]) == (status, message)
+    checked = await core.patch(f"{things}/a", body, kind=kind)
+    assert (checked.status, checked.json["message"].partition(":")[0]) == (400, "error decoding patch")
+
+
+async def test_an_unchecked_array_takes_the_place_of_the_object(core, samples, things):
+    text, why = quoted(await core.patch(f"{things}/a", b'[5,{"a":null}]', "fieldValidation=Ignore"))
+    assert text == "[5,{}]"
+    assert "json: cannot unmarshal array into Go value of type struct" in why
