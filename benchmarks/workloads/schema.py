@@ -39,6 +39,7 @@ STEPS: dict[str, Callable[[CompiledSchema, Object], object]] = {
     "decode": lambda _, __: orjson.loads(BODY),
     "prune": lambda schema, obj: schema.coerce_and_prune(obj),
     "default": lambda schema, obj: schema.default(obj),
+    "default the status": lambda schema, obj: schema.default_status(obj),
     "validate": lambda schema, obj: schema.validate(obj),
     "causes": lambda schema, obj: examine(obj, schema.node),
     "all but causes": _whole,
