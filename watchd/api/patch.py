@@ -1,35 +1,20 @@
-"""JSON patch (RFC 6902) and merge patch (RFC 7386), with the reference's limits, leniences and answers (FEATURES rows 82, 83).
-
-The rules are those of evanphx/json-patch v4 as the reference runs it, which differ from the RFC and from the `jsonpatch`
-package: `replace` of an absent field adds it, negative indices count from the end, a missing `value` is null. A document
-never changes its argument: it copies the containers on the way to what it changes, and shares the rest.
-"""
+"""Patches: what a PATCH brings, and merge patch (RFC 7386) as evanphx/json-patch v4 applies it (FEATURES rows 82, 83)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol
 
 import attrs
-import orjson
 
-from conversion.codec import MAX_DEPTH, Decoded, DecodeError
+from conversion.codec import Decoded, DecodeError
 from conversion.json_codec import JsonCodec
+from watchd.api.jsonpatch import load_json, mismatch
 from watchd.api.negotiate import media_type_of, unsupported_media_type
-from watchd.api.spelling import Spelled, copied, plain, spell_values
+from watchd.api.spelling import spell_values
 from watchd.api.strategic import Schema, StrategicMergePatch
-from watchd.status import Reason, StatusError, bad_request, go_quote, json_type
-
-MAX_OPERATIONS = 10_000
-"""Operations of one JSON patch, as the reference limits them (maxJSONPatchOperations)."""
-
-MAX_COPIED_BYTES = 3 << 20
-"""Bytes of JSON that the copy operations of one patch may add, as in the reference (JSONPatchMaxCopyBytes)."""
-
-MAX_INDEX_DIGITS = 9
-"""Digits of an array index that are read: no body holds so many elements."""
+from watchd.status import bad_request
 
 Object = dict[str, Any]
 
@@ -95,7 +80,7 @@ class Change:
         """
         if self.type is PatchType.STRATEGIC:
             if not isinstance(decoded.value, dict):
-                raise _mismatch(decoded.value, "value of type map[string]interface {}")
+                raise mismatch(decoded.value, "value of type map[string]interface {}")
             return StrategicMergePatch(decoded.value, schema, decoded.warnings)
         load = _LOADERS[self.type]
         return load(decoded.value, decoded.warnings, checked)
@@ -111,226 +96,6 @@ def parse(content_type: str, *, custom: bool) -> Change:
 
 
 _CODEC = JsonCodec()
-
-
-def _rejected() -> StatusError:
-    """422 for a patch that does not fit the object; the reference keeps the reason to itself."""
-    return StatusError(Reason.INVALID, "the server rejected our request due to an error in our request", details=True)
-
-
-class _MisfitError(Exception):
-    """An operation does not apply."""
-
-
-_POINTER_ESCAPE = re.compile("~[01]")
-_APPEND = "-"
-_INDEX = re.compile(r"[+-]?[0-9]+", re.ASCII)
-
-
-def _pointer(path: str) -> tuple[str, ...]:
-    """Cut a JSON pointer (RFC 6901) into its tokens; a `~` before anything but 0 and 1 stands for itself."""
-    if not path.startswith("/"):
-        if path:
-            raise _MisfitError(path)
-        return ()
-    parts = path[1:].split("/")
-    if "~" in path:
-        parts = [_POINTER_ESCAPE.sub(lambda found: "~" if found[0] == "~0" else "/", part) for part in parts]
-    return tuple(parts)
-
-
-def _position(token: str, length: int) -> int:
-    """Read an index into an array of some length; negative ones count from its end."""
-    if len(token) > MAX_INDEX_DIGITS or not _INDEX.fullmatch(token):
-        raise _MisfitError(token)
-    index = int(token)
-    if index < 0:
-        index += length
-    if not 0 <= index < length:
-        raise _MisfitError(token)
-    return index
-
-
-@attrs.frozen
-class Operation:
-    """One operation of a JSON patch, as it stood in the body."""
-
-    op: str
-    path: str | None
-    source: str | None
-    """`from`."""
-    value: Any
-
-
-class _Editor:
-    """An object while a JSON patch is applied to it."""
-
-    def __init__(self, root: Any) -> None:
-        self.root = root
-        self.deepened = False
-        """Whether containers were put in, so that the depth must be measured again."""
-        self._copied = 0
-        self._own: dict[int, Any] = {}
-        """Containers made here, by id; held, so that no id is given twice."""
-
-    def _owned(self, value: Any) -> Any:
-        """Return a container that may be changed: the same one where it was made here, else a shallow copy."""
-        if id(value) in self._own:
-            return value
-        copy = value.copy()
-        self._own[id(copy)] = copy
-        return copy
-
-    def _parent(self, path: str | None, *, change: bool) -> tuple[Any, str]:
-        """Return the container that a path's last token is in, and the token. With `change` it may be changed."""
-        if path is None:
-            raise _MisfitError(path)
-        tokens = _pointer(path)
-        if not tokens:
-            raise _MisfitError(path)
-        if change:
-            self.root = self._owned(self.root)
-        here = self.root
-        for token in tokens[:-1]:
-            if isinstance(here, list):
-                at: Any = _position(token, len(here))
-                below = here[at]
-            else:
-                at, below = token, here.get(token)
-            if not isinstance(below, dict | list):
-                raise _MisfitError(path)
-            if change:
-                below = here[at] = self._owned(below)
-            here = below
-        return here, tokens[-1]
-
-    def get(self, path: str | None) -> Any:
-        """Return a value; an absent field is null."""
-        here, token = self._parent(path, change=False)
-        return here[_position(token, len(here))] if isinstance(here, list) else here.get(token)
-
-    def add(self, path: str | None, value: Any) -> None:
-        """Set a field, or insert into an array (`-` appends)."""
-        here, token = self._parent(path, change=True)
-        self._put_in(value)
-        if isinstance(here, list):
-            here.insert(len(here) if token == _APPEND else _position(token, len(here) + 1), value)
-        else:
-            here[token] = value
-
-    def replace(self, path: str | None, value: Any) -> None:
-        """Set a field, an element, or the whole object."""
-        if path == "":
-            if not isinstance(value, dict | list):
-                raise _MisfitError(path)
-            self.root, self.deepened = value, True
-            return
-        here, token = self._parent(path, change=True)
-        self._put_in(value)
-        if isinstance(here, list):
-            here[_position(token, len(here))] = value
-        else:
-            here[token] = value
-
-    def remove(self, path: str | None) -> Any:
-        """Take a value out and return it."""
-        here, token = self._parent(path, change=True)
-        if isinstance(here, list):
-            return here.pop(_position(token, len(here)))
-        if token not in here:
-            raise _MisfitError(path)
-        return here.pop(token)
-
-    def copy(self, source: str | None, path: str | None) -> None:
-        """Add a copy of a value."""
-        value = self.get(source)
-        unspelled = plain(value)
-        try:
-            data = orjson.dumps(unspelled)
-        except TypeError as e:  # too deep to be written
-            raise _MisfitError(source) from e
-        self._copied += len(data)
-        if self._copied > MAX_COPIED_BYTES:
-            raise _MisfitError(source)
-        self.add(path, orjson.loads(data) if unspelled is value else copied(value))
-
-    def test(self, path: str | None, value: Any) -> None:
-        """Hold a value against another."""
-        if not _equal(self.root if path == "" else self.get(path), value):
-            raise _MisfitError(path)
-
-    def _put_in(self, value: Any) -> None:
-        if isinstance(value, dict | list):
-            self.deepened = True
-
-
-def _equal(left: Any, right: Any) -> bool:
-    """Compare as the reference does: scalars by their texts, which are the server's own where they are not Spelled."""
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and left.keys() == right.keys()
-            and all(_equal(value, right[name]) for name, value in left.items())
-        )
-    if isinstance(left, list):
-        return isinstance(right, list) and len(left) == len(right) and all(map(_equal, left, right))
-    if isinstance(left, Spelled) or isinstance(right, Spelled):
-        return bool(left == right)
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
-
-
-def _too_deep(value: Any) -> bool:
-    """Tell whether a value has more levels than a body may have. Does not recurse: it may have very many."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
-@attrs.frozen
-class JsonPatch:
-    """A JSON patch."""
-
-    operations: tuple[Operation, ...]
-    warnings: tuple[str, ...] = ()
-    spelled: bool = False
-    """Whether values may be Spelled that are put in."""
-
-    def apply(self, obj: Object) -> Any:
-        """Return the patched object. Raises StatusError (422) for a failing test or a path that is not there."""
-        editor = _Editor(obj)
-        try:
-            for operation in self.operations:
-                run = _OPERATIONS.get(operation.op)
-                if run is None:
-                    raise _rejected()
-                run(editor, operation)
-        except _MisfitError as e:
-            raise _rejected() from e
-        if editor.deepened and _too_deep(editor.root):
-            raise _rejected()
-        return plain(editor.root) if self.spelled else editor.root
-
-
-def _move(editor: _Editor, operation: Operation) -> None:
-    editor.add(operation.path, editor.remove(operation.source))
-
-
-_OPERATIONS: dict[str, Callable[[_Editor, Operation], object]] = {
-    "add": lambda editor, operation: editor.add(operation.path, operation.value),
-    "remove": lambda editor, operation: editor.remove(operation.path),
-    "replace": lambda editor, operation: editor.replace(operation.path, operation.value),
-    "move": _move,
-    "copy": lambda editor, operation: editor.copy(operation.source, operation.path),
-    "test": lambda editor, operation: editor.test(operation.path, operation.value),
-}
 
 
 @attrs.frozen
@@ -366,66 +131,17 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-_FIELDS = {"op": "op", "path": "path", "from": "source"}
-
-
-def _load_json(value: Any, duplicates: tuple[str, ...], checked: bool) -> Document:  # noqa: FBT001  # one of a table's
-    if value is None:
-        value = []
-    if not isinstance(value, list):
-        raise _mismatch(value, "value of type []handlers.jsonPatchOp") if checked else _unlike(value, "Patch")
-    if len(value) > MAX_OPERATIONS:
-        what = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
-        raise StatusError(Reason.REQUEST_ENTITY_TOO_LARGE, what)
-    operations = []
-    strict = [f"json patch {text}" for text in duplicates]
-    for index, item in enumerate(value):
-        operations.append(_operation({} if item is None else item, checked=checked))
-        if item and not item.keys() <= _KNOWN:
-            unknown = sorted(item.keys() - _KNOWN)
-            strict += [f"json patch unknown field {go_quote(f'[{index}].{name}')}" for name in unknown]
-    spelled = any(operation.op != "test" and plain(operation.value) is not operation.value for operation in operations)
-    return JsonPatch(tuple(operations), tuple(strict), spelled)
-
-
-_KNOWN = {"op", "path", "from", "value"}
-
-
-def _operation(item: Any, *, checked: bool) -> Operation:
-    if not isinstance(item, dict):
-        raise _mismatch(item, "value of type handlers.jsonPatchOp") if checked else _unlike(item, "Operation")
-    texts: dict[str, Any] = {}
-    for name, attribute in _FIELDS.items():
-        text = item.get(name)
-        if text is not None and not isinstance(text, str):
-            if checked:
-                raise _mismatch(text, f"struct field jsonPatchOp.{name} of type string")
-            # It is read when the operation is, and fits nowhere.
-            text = None
-        texts[attribute] = text
-    return Operation(texts["op"] or "", texts["path"], texts["source"], item.get("value"))
-
-
 def _load_merge(value: Any, duplicates: tuple[str, ...], checked: bool) -> Document:  # noqa: FBT001  # one of a table's
     if isinstance(value, list) and not checked:
         return MergePatch(value)
     if not isinstance(value, dict):
         if value is None or not checked:
             raise bad_request("Invalid JSON Patch")
-        raise _mismatch(value, "value of type map[string]interface {}")
+        raise mismatch(value, "value of type map[string]interface {}")
     return MergePatch(value, duplicates)
 
 
-def _unlike(value: Any, what: str) -> StatusError:
-    return bad_request(f"json: cannot unmarshal {json_type(value)} into Go value of type jsonpatch.{what}")
-
-
-def _mismatch(value: Any, what: str) -> StatusError:
-    return bad_request(f"error decoding patch: json: cannot unmarshal {json_type(value)} into Go {what}")
-
-
 _LOADERS: dict[PatchType, Callable[[Any, tuple[str, ...], bool], Document]] = {
-    PatchType.JSON: _load_json,
+    PatchType.JSON: load_json,
     PatchType.MERGE: _load_merge,
 }
-
