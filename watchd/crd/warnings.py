@@ -12,6 +12,7 @@ Schema = Mapping[str, Any]
 
 _LISTS = ("allOf", "anyOf", "oneOf")
 _SINGLE = ("items", "not", "additionalProperties")
+_BELOW = frozenset({"properties", *_SINGLE, *_LISTS})
 
 
 def warnings(schemas: list[Schema], old: list[Schema]) -> list[str]:
@@ -45,6 +46,8 @@ def _all(schema: Schema) -> Iterator[Schema]:
     while waiting:
         each = waiting.pop()
         yield each
+        if each.keys().isdisjoint(_BELOW):
+            continue
         waiting.extend((each.get("properties") or {}).values())
         waiting.extend(child for name in _SINGLE if isinstance(child := each.get(name), Mapping))
         for name in _LISTS:
