@@ -18,6 +18,8 @@ import attrs
 from watchd.values import (
     Address,
     Durability,
+    Network,
+    PortRange,
     one_of,
     parse_address,
     parse_alpn,
@@ -26,6 +28,8 @@ from watchd.values import (
     parse_duration,
     parse_names,
     parse_path,
+    parse_port_range,
+    parse_service_ranges,
     parse_size,
 )
 
@@ -73,6 +77,13 @@ DEFAULT_BIND = Address("127.0.0.1", 6443)
 
 DEFAULT_ALPN = ("http/1.1", "h2")
 """HTTP/1.1 first: it costs the server far less, and no client of the protocol needs HTTP/2."""
+
+
+DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
+"""What clusters on one machine use. The reference's own default, 10.0.0.0/24, is deprecated and has room for 254 Services."""
+
+DEFAULT_NODE_PORTS = PortRange(30000, 32767)
+"""The reference's."""
 
 
 @attrs.frozen
@@ -160,6 +171,18 @@ class Config:
         ),
     ] = 0
     event_ttl: Annotated[float, About(parse_duration, "How long Events are kept.", "DURATION", "1h")] = 3600.0
+    service_cluster_ip_range: Annotated[
+        tuple[Network, ...],
+        About(
+            parse_service_ranges,
+            "Range that Services get their cluster IPs from; two, comma-separated, for both IP families, the default one first.",
+            "CIDRS",
+            DEFAULT_SERVICE_RANGE,
+        ),
+    ] = parse_service_ranges(DEFAULT_SERVICE_RANGE)
+    service_node_port_range: Annotated[
+        PortRange, About(parse_port_range, "Range that Services get their node ports from, both ends inclusive.", "FIRST-LAST")
+    ] = DEFAULT_NODE_PORTS
     alpn: Annotated[
         tuple[str, ...],
         About(

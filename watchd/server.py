@@ -30,6 +30,8 @@ from storage.types import Record
 from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
+from watchd.admission.pools import AddressPool, PortPool
+from watchd.admission.service_stock import restock
 from watchd.api import version
 from watchd.api.admin import Admin
 from watchd.api.discovery import Discovery
@@ -198,6 +200,9 @@ async def _make_parts(
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
     )
+    ports = config.service_node_port_range
+    addresses = AddressPool(store, config.service_cluster_ip_range, entropy)
+    store.stocks["", "services"] = await restock(store, addresses, PortPool(ports.first, ports.last, entropy))
 
     def publish(records: list[Record]) -> None:
         metrics.batch_size.observe(len(records))

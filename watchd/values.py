@@ -143,6 +143,45 @@ def parse_durability(text: str) -> Durability:
     return Durability(one_of(*(str(choice) for choice in Durability))(text))
 
 
+@attrs.frozen
+class PortRange:
+    """Ports from one to another, both inclusive."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        """Write it as it is given."""
+        return f"{self.first}-{self.last}"
+
+
+def parse_port_range(text: str) -> PortRange:
+    """Read `FIRST-LAST`. Raises ValueError."""
+    first, dash, last = text.partition("-")
+    if not dash or not (first + last).isdecimal() or not first or not last or not 0 < int(first) <= int(last) <= PORT_LIMIT:
+        raise ValueError(f'"{text}" is not a range of ports; write it as in 30000-32767')
+    return PortRange(int(first), int(last))
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+HOSTS_MIN = 4
+"""Addresses of the smallest range for Services: two of them can be handed out."""
+
+
+def parse_service_ranges(text: str) -> tuple[Network, ...]:
+    """Read one range of addresses, or one of each family, the first one being that of the default family. Raises ValueError."""
+    try:
+        found = tuple(ipaddress.ip_network(part) for part in parse_names(text))
+    except ValueError as error:
+        raise ValueError(f'"{text}" is not a range of addresses; write it as in 10.96.0.0/16 or 10.96.0.0/16,fd00:96::/112') from error
+    if not found or len({network.version for network in found}) < len(found):
+        raise ValueError(f'"{text}": one range is wanted, or one of IPv4 and one of IPv6')
+    if any(network.num_addresses < HOSTS_MIN for network in found):
+        raise ValueError(f'"{text}": a range needs {HOSTS_MIN} addresses at least')
+    return found
+
+
 def parse_alpn(text: str) -> tuple[str, ...]:
     """Read the order of application protocols. Raises ValueError."""
     names = parse_names(text)
