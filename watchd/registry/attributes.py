@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -29,8 +30,16 @@ class UserInfo(Protocol):
         """The user's name."""
 
     @property
+    def uid(self) -> str:
+        """The user's uid, or empty."""
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """The user's groups."""
+
+    @property
+    def extra(self) -> Mapping[str, tuple[str, ...]]:
+        """What else is known of the user."""
 
 
 @attrs.define(eq=False)

@@ -381,6 +381,7 @@ class Store:
         if endpoint.version.status and strategy.status_reset:
             split_status(new, old, subresource, custom=kind.custom)
         strategy.prepare_update(new, old, subresource)
+        strategy.record(new, old, subresource, user=attributes.user, time=rfc3339(self.clock.now_ms()))
         if strategy.generation and not same_content(new, old, status=not endpoint.version.status):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if validate:
@@ -430,6 +431,28 @@ class Store:
         if "deletionTimestamp" not in meta or meta.get("finalizers"):
             return False
         return not meta.get("deletionGracePeriodSeconds") and not endpoint.kind.strategy.finalizers_hold(obj)
+
+    async def amend(
+        self, endpoint: Endpoint, namespace: str, name: str, change: Callable[[Object], None], *, dry_run: bool = False
+    ) -> Written:
+        """Change an object in place past its Strategy, admission and owners, where a subresource is a rule of its own (a Pod's binding).
+
+        Raises StatusError: 404, what `change` raises, what the log fails with.
+        """
+        key = endpoint.key(namespace, name)
+        while True:
+            stored = await self.get(endpoint, namespace, name)
+            obj = load(endpoint.kind, endpoint.version.name, stored)
+            change(obj)
+            if dry_run:
+                return Written(obj, None)
+            try:
+                written = await self._put(endpoint, key, obj, stored.revision, [])
+            except storage_errors.Conflict:
+                await trio.lowlevel.checkpoint()
+                continue
+            _set_revision(obj, written.revision)
+            return Written(obj, written)
 
     # Delete
 

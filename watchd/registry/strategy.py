@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from watchd.status import FieldError
 
 if TYPE_CHECKING:
+    from watchd.registry.attributes import UserInfo
     from watchd.seams import Clock, Entropy
 
 Object = dict[str, Any]
@@ -88,6 +89,18 @@ class Strategy:
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Restore what this request may not change, in place. `subresource` is "" for the object itself."""
+
+    def record(self, obj: Object, old: Object | None, subresource: str, *, user: UserInfo | None, time: str) -> None:
+        """Write down who writes and when, in place, for kinds that tell; after `prepare_create` or `prepare_update`.
+
+        Args:
+            obj: the object.
+            old: the one that it takes the place of; None for a new one.
+            subresource: "" for the object itself.
+            user: None for the server's own controllers.
+            time: as metav1.Time.
+
+        """
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Return what is wrong with a new object beyond its metadata."""
