@@ -5,19 +5,19 @@ Each takes a Call, asks the Store, and answers; refusals are StatusErrors, which
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-import attrs
 import orjson
 import trio
 
 from storage.types import path_of
 from watchd.api import negotiate, patch, scaling
 from watchd.api.applying import Applied, load_applied, merged, uid_of_nothing
+from watchd.api.call import Call, decoded
 from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object
 from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
-from watchd.api.message import Request, Response
+from watchd.api.message import Response
 from watchd.api.metrics import Metrics
 from watchd.api.options import (
     CreateOptions,
@@ -29,17 +29,16 @@ from watchd.api.options import (
 )
 from watchd.api.patched import check_patched
 from watchd.api.plans import ListPlan, Streams, WatchCore
-from watchd.api.representation import SERVED, Representation, representation
-from watchd.api.requestinfo import RequestInfo
+from watchd.api.representation import Representation, representation
 from watchd.api.selection import Selection, selectable
-from watchd.api.warning import warning_headers
+from watchd.api.subresources.table import Special
 from watchd.api.watching import plan_watch
 from watchd.registry import metadata
-from watchd.registry.attributes import UserInfo
+from watchd.registry.kind import SUBRESOURCE_VERBS
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Caller, Deletion, Store, Written
 from watchd.registry.view import View, load
-from watchd.seams import Entropy, Runner, T, Ts, rfc3339
+from watchd.seams import Entropy, Runner, rfc3339
 from watchd.status import (
     Reason,
     StatusError,
@@ -53,9 +52,6 @@ from watchd.status import (
 
 Object = dict[str, Any]
 
-DECODED_IN_LINE = 32 << 10
-"""Bytes of a body that is decoded on the loop: about 3 ms where it is YAML or has to be parsed exactly, 0.3 ms else."""
-
 SCALE = "scale"
 
 PATCH_ATTEMPTS = 5
@@ -67,25 +63,21 @@ SHUTTING_DOWN = "The apiserver is shutting down, please try again later."
 ACTIONS = {"deletecollection": "delete", "update": "update"}
 
 
-@attrs.define
-class Call:
-    """One request for a resource, on its way."""
-
-    request: Request
-    info: RequestInfo
-    endpoint: Endpoint
-    user: UserInfo
-    warnings: list[str] = attrs.field(factory=list)
-    """Texts for Warning headers."""
-
-
 class Verbs:
     """The verbs, over one store."""
 
     def __init__(
-        self, store: Store, core: WatchCore, streams: Streams, entropy: Entropy, metrics: Metrics, runner: Runner
+        self,
+        store: Store,
+        core: WatchCore,
+        streams: Streams,
+        entropy: Entropy,
+        metrics: Metrics,
+        runner: Runner,
+        special: Special,
     ) -> None:
         self._store = store
+        self._special = special
         self._streams = streams
         self._core = core
         self._entropy = entropy
@@ -108,6 +100,10 @@ class Verbs:
         self._check_supported(call)
         if endpoint.kind.namespaced and not info.namespace and info.verb not in {"list", "watch", "deletecollection"}:
             raise bad_request("namespace is required")
+        if endpoint.kind.virtual or endpoint.kind.subresource(info.subresource) is not None:
+            answer = await self._special.answer(call)
+            if answer is not None:
+                return answer
         return await self._verbs[info.verb](call)
 
     def _check_supported(self, call: Call) -> None:
@@ -115,21 +111,25 @@ class Verbs:
         info, kind, version = call.info, call.endpoint.kind, call.endpoint.version
         subresource = info.subresource
         if not subresource:
+            if kind.virtual and info.name and "get" not in kind.verbs:
+                # Of what is not stored nothing has a path of its own.
+                raise no_such_resource()
+            if info.verb == "watch" and kind.virtual and "list" in kind.verbs:
+                raise method_not_supported(kind.group, kind.names.plural, info.verb)
             # The reference takes a POST to a custom object's own path for one to its collection.
             if info.verb not in kind.verbs or (info.verb == "create" and info.name and not kind.custom):
                 raise self._not_supported(call)
             if info.verb in {"update", "patch"} and not info.name:
                 raise bad_request("name must be provided") if kind.custom else self._not_supported(call)
             return
-        known = (
-            (subresource == "status" and version.status)
-            or (subresource == SCALE and version.scale is not None)
-            or kind.subresource(subresource) is not None
-        )
-        if not known:
+        verbs: Collection[str]
+        if (found := kind.subresource(subresource)) is not None:
+            verbs = found.verbs
+        elif (subresource == "status" and version.status) or (subresource == SCALE and version.scale is not None):
+            verbs = SUBRESOURCE_VERBS
+        else:
             raise not_found(kind.group, kind.names.plural, info.name) if kind.custom else no_such_resource()
-        allowed = {"get", "update", "patch"} if subresource in ("status", SCALE) else {"update"}
-        if info.verb not in allowed:
+        if info.verb not in verbs:
             raise self._not_supported(call)
 
     @staticmethod
@@ -142,7 +142,7 @@ class Verbs:
     # Reading
 
     async def _get(self, call: Call) -> Response:
-        accepted = _accept(call)
+        accepted = call.accept()
         options = GetOptions.parse(call.request.query)
         await wait_until(self._core, options.minimum())
         stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
@@ -151,8 +151,8 @@ class Verbs:
             return self._respond_scale(call, accepted, scaling.scale_of(call.endpoint, obj))
         view = self._view(call, accepted)
         if accepted.pretty:
-            return self._respond(call, 200, accepted, view.object(stored))
-        return self._send(call, 200, accepted, view.body(stored))
+            return call.respond(200, accepted, view.object(stored))
+        return call.send(200, accepted, view.body(stored))
 
     def _view(
         self, call: Call, accepted: negotiate.Accepted, selection: Selection | None = None, *, listing: bool = False
@@ -178,20 +178,20 @@ class Verbs:
         )
 
     async def _list(self, call: Call) -> Response:
-        accepted = _accept(call, listing=True)
+        accepted = call.accept(listing=True)
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection, listing=True)
         body = await list_objects(
             self._core, call.endpoint, call.info.namespace, options, view, pretty=accepted.pretty
         )
         sent = self._streams.list(body) if isinstance(body, ListPlan) else body
-        return Response(200, self._headers(call, accepted.content_type), sent)
+        return Response(200, call.headers(accepted.content_type), sent)
 
     async def _watch(self, call: Call) -> Response:
         if self._core.bus.closed:
             # A watch that ended at once would make informers list everything again.
             raise StatusError(Reason.TOO_MANY_REQUESTS, SHUTTING_DOWN, retry_after=1)
-        accepted = _accept(call, watching=True)
+        accepted = call.accept(watching=True)
         options, selection = self._selected(call)
         plan = plan_watch(
             self._core,
@@ -205,7 +205,7 @@ class Verbs:
             metrics=self._metrics,
         )
         await trio.lowlevel.checkpoint()
-        return Response(200, self._headers(call, accepted.content_type), self._streams.watch(plan), watch=True)
+        return Response(200, call.headers(accepted.content_type), self._streams.watch(plan), watch=True)
 
     def _selected(self, call: Call) -> tuple[ListOptions, Selection]:
         """Read the options of a list, watch or deletecollection."""
@@ -220,22 +220,22 @@ class Verbs:
     # Writing
 
     async def _create(self, call: Call) -> Response:
-        accepted = _accept(call)
+        accepted = call.accept()
         options = CreateOptions.parse(call.request.query)
         obj = await self._body(call, options)
-        caller = self._caller(call, options)
+        caller = call.caller(options)
         written = await self._store.create(call.endpoint, call.info.namespace, obj, caller)
         return self._written(call, 201, accepted, written)
 
     async def _update(self, call: Call) -> Response:
-        accepted = _accept(call)
+        accepted = call.accept()
         options = UpdateOptions.parse(call.request.query)
         obj = await self._body(call, options)
         namespaced = call.endpoint.kind.namespaced
         metadata.check_namespace(obj["metadata"], call.info.namespace, namespaced=namespaced)
         metadata.check_name(obj["metadata"], call.info.name)
         if call.info.subresource == SCALE:
-            caller, uid = self._caller(call, options), obj["metadata"].get("uid", "")
+            caller, uid = call.caller(options), obj["metadata"].get("uid", "")
             return await self._scale(call, accepted, caller, self._scaled(caller, lambda _: copy_of(obj)), uid=uid)
 
         encoded = orjson.dumps(obj)
@@ -253,7 +253,7 @@ class Verbs:
             call.info.namespace,
             call.info.name,
             replace,
-            self._caller(call, options),
+            call.caller(options),
             subresource=call.info.subresource,
             uid=obj["metadata"].get("uid", ""),
             create=make if call.endpoint.kind.strategy.create_on_update and not call.info.subresource else None,
@@ -262,22 +262,22 @@ class Verbs:
         return self._written(call, 201 if written.created else 200, accepted, written)
 
     async def _patch(self, call: Call) -> Response:
-        accepted = _accept(call)
+        accepted = call.accept()
         change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
         options = PatchOptions.parse(call.request.query, apply=change.apply)
         body = await call.request.read_body(MAX_BODY_BYTES)
         if change.apply:
-            applied = await self._decoded(body, load_applied, body, change.cbor)
+            applied = await decoded(self._runner, body, load_applied, body, change.cbor)
             return await self._apply(call, accepted, options, applied)
-        decoded = await self._decoded(body, change.decode, body)
+        read = await decoded(self._runner, body, change.decode, body)
         try:
             checked = options.strict or options.warn
-            document = change.document(decoded, call.endpoint.version.schema or {}, checked=checked)
+            document = change.document(read, call.endpoint.version.schema or {}, checked=checked)
         except StatusError:
             # Of a body that parses, the reference asks what patch it is only when it has an object to patch.
             await self._store.get(call.endpoint, call.info.namespace, call.info.name)
             raise
-        caller = self._caller(call, options)
+        caller = call.caller(options)
         said = len(call.warnings)
 
         endpoint = _shown(call)
@@ -316,7 +316,7 @@ class Verbs:
     ) -> Response:
         """Apply an object on behalf of a field manager; it is created where it is not there."""
         info, endpoint = call.info, call.endpoint
-        caller = self._caller(call, options)
+        caller = call.caller(options)
         said = len(call.warnings)
         time = rfc3339(self._store.clock.now_ms())
         whose = _shown(call)
@@ -391,12 +391,12 @@ class Verbs:
         return lambda scale: scaling.tracked(scale, change(scale), manager=caller.manager, time=time)
 
     async def _delete(self, call: Call) -> Response:
-        accepted = _accept(call)
+        accepted = call.accept()
         options = await self._delete_options(call)
         deletion = _deletion(options)
-        caller = self._caller(call, options)
+        caller = call.caller(options)
         written = await self._store.delete(call.endpoint, call.info.namespace, call.info.name, deletion, caller)
-        if not written.removed:
+        if not written.removed or call.endpoint.kind.strategy.returns_deleted:
             return self._written(call, 200, accepted, written)
         status = success(
             name=call.info.name,
@@ -404,11 +404,11 @@ class Verbs:
             kind=call.endpoint.resource,
             uid=written.object["metadata"].get("uid", ""),
         )
-        return self._respond(call, 200, accepted, status)
+        return call.respond(200, accepted, status)
 
     async def _delete_collection(self, call: Call) -> Response:
         """Delete what a selection holds; the answer lists it as it was (FEATURES row 5)."""
-        accepted = _accept(call, listing=True)
+        accepted = call.accept(listing=True)
         delete_options = await self._delete_options(call)
         options, selection = self._selected(call)
         view = self._view(call, accepted, selection, listing=True)
@@ -416,7 +416,7 @@ class Verbs:
         reading = await begin_list(self._core, endpoint, namespace, options.read_in_pages(), view)
         await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
         deletion = _deletion(delete_options)
-        caller = self._caller(call, delete_options)
+        caller = call.caller(delete_options)
         for stored in reading.items:
             owner, _, name = path_of(stored.key).rpartition("/")
             try:
@@ -424,65 +424,33 @@ class Verbs:
             except StatusError as error:
                 if error.reason is not Reason.NOT_FOUND:
                     raise
-        return Response(200, self._headers(call, accepted.content_type), encode_list(endpoint, reading, view))
+        return Response(200, call.headers(accepted.content_type), encode_list(endpoint, reading, view))
 
     async def _delete_options(self, call: Call) -> DeleteOptions:
         body = await call.request.read_body(MAX_BODY_BYTES)
         if not body:
             return DeleteOptions.parse(call.request.query)
         codec = negotiate.content(call.request, typed=True)
-        return DeleteOptions.parse(call.request.query, await self._decoded(body, negotiate.decode, codec, body))
+        return DeleteOptions.parse(call.request.query, await decoded(self._runner, body, negotiate.decode, codec, body))
 
     # Both
 
     async def _body(self, call: Call, options: CreateOptions | UpdateOptions) -> Object:
         codec = negotiate.content(call.request, typed=not call.endpoint.kind.custom)
         body = await call.request.read_body(MAX_BODY_BYTES)
-        return await self._decoded(body, decode_object, _shown(call), body, codec, options, call.warnings)
-
-    async def _decoded(self, body: bytes, decode: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Decode here, or where a body is large on the Runner: the loop has others to serve meanwhile."""
-        if len(body) <= DECODED_IN_LINE:
-            return decode(*args)
-        return await self._runner.run_sync(decode, *args)
-
-    @staticmethod
-    def _caller(call: Call, options: CreateOptions | UpdateOptions | PatchOptions | DeleteOptions) -> Caller:
-        manager = ""
-        if not isinstance(options, DeleteOptions):
-            manager = options.manager(call.request.headers.get("user-agent", ""))
-        return Caller(call.user, options.dry_run, call.warnings, manager)
+        return await decoded(self._runner, body, decode_object, _shown(call), body, codec, options, call.warnings)
 
     def _written(self, call: Call, code: int, accepted: negotiate.Accepted, written: Written) -> Response:
         view = self._view(call, accepted)
         if written.stored is not None and not accepted.pretty:
-            return self._send(call, code, accepted, view.body(written.stored))
+            return call.send(code, accepted, view.body(written.stored))
         obj = written.object if view.projection is None else view.projection(written.object)
-        return self._respond(call, code, accepted, obj)
+        return call.respond(code, accepted, obj)
 
     def _respond_scale(self, call: Call, accepted: negotiate.Accepted, scale: Object) -> Response:
         """Answer a Scale, in the form that was asked for."""
         shown = self._representation(call, accepted)
-        return self._respond(call, 200, accepted, scale if shown is None else shown.one(scale))
-
-    def _respond(self, call: Call, code: int, accepted: negotiate.Accepted, obj: Object) -> Response:
-        codec = accepted.codec
-        body = codec.encode_pretty(obj) if accepted.pretty else codec.encode(obj)
-        return self._send(call, code, accepted, body)
-
-    def _send(self, call: Call, code: int, accepted: negotiate.Accepted, body: bytes) -> Response:
-        return Response(code, self._headers(call, accepted.content_type), body + accepted.codec.terminator)
-
-    def _headers(self, call: Call, content_type: str) -> list[tuple[str, str]]:
-        return [("content-type", content_type), *warning_headers(call.warnings)]
-
-
-def _accept(call: Call, *, listing: bool = False, watching: bool = False) -> negotiate.Accepted:
-    """Choose how a call is answered. Raises StatusError 406."""
-    typed = not call.endpoint.kind.custom
-    return negotiate.accept(
-        call.request, listing=listing, watching=watching, transformations=SERVED, typed=typed
-    )
+        return call.respond(200, accepted, scale if shown is None else shown.one(scale))
 
 
 def _shown(call: Call) -> Endpoint:

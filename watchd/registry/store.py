@@ -493,10 +493,15 @@ class Store:
         checks: list[Check],
     ) -> Written:
         strategy, meta = endpoint.kind.strategy, obj["metadata"]
-        finalizers = with_propagation(meta.get("finalizers") or [], deletion.propagation)
+        propagation = deletion.propagation
+        if strategy.orphans and not propagation and not {metadata.ORPHAN, metadata.FOREGROUND} & set(meta.get("finalizers") or []):
+            propagation = "Orphan"
+            caller.warnings += [strategy.orphans] if strategy.orphans.strip() else []
+        finalizers = with_propagation(meta.get("finalizers") or [], propagation)
         if not finalizers and not strategy.finalizers_hold(obj):
             if not caller.dry_run:
-                await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
+                gone = await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
+                _set_revision(obj, gone.revision)
             return Written(obj, None, removed=True)
         if "deletionTimestamp" in meta and finalizers == (meta.get("finalizers") or []):
             return Written(obj, stored)

@@ -50,11 +50,20 @@ class Strategy:
     status_reset = True
     """Whether create and update of the object drop or keep status where it is a subresource."""
 
+    orphans = ""
+    """Set where a delete that says nothing of dependents leaves them behind, as kinds of old do: the warning for it, or a space for none."""
+
+    status_keeps: tuple[str, ...] = ("spec",)
+    """What a write of the status puts back, and so owns nothing of, in a built-in kind: paths with dots."""
+
     selectable_fields: tuple[str, ...] = ()
     """Fields of the hub version that field selectors may name beside metadata.name (and metadata.namespace)."""
 
     core_field_errors = False
     """Whether an unknown field selector is answered with the list of known ones, as core kinds do (FEATURES row 41)."""
+
+    returns_deleted = False
+    """Whether a delete that removes an object is answered with the object, and not with a Status."""
 
     delete_conflicts_briefly = False
     """Whether a precondition of a delete that does not hold is told as for definitions: by resource, in fewer words."""

@@ -43,6 +43,7 @@ class ServiceStrategy(Strategy):
 
     name_format = NameFormat.LABEL
     create_on_update = True
+    returns_deleted = True
     selectable_fields = ("spec.clusterIP", "spec.type")
 
     def default(self, obj: Object) -> None:
