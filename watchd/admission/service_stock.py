@@ -31,7 +31,7 @@ from watchd.registry.stock import Settle
 from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.registry.view import load_hub
-from watchd.status import Reason, StatusError, internal
+from watchd.status import Cause, Reason, StatusError, internal
 
 Object = dict[str, Any]
 
@@ -224,7 +224,7 @@ class ServiceStock:
 
 
 def _internal(why: str) -> StatusError:
-    return StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {why}")
+    return StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {why}", causes=[Cause("", why)])
 
 
 def node_ports(spec: Object) -> list[int]:

@@ -72,11 +72,13 @@ class ServiceStrategy(Strategy):
         """Begin without a status."""
         del clock, entropy
         obj["status"] = {"loadBalancer": {}}
+        _drop_unused(obj["spec"])
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Drop what the new type has no use for, where the client left it as it was."""
         if subresource != "status":
             _drop(obj["spec"], old["spec"])
+            _drop_unused(obj["spec"])
             if obj["spec"]["type"] != LOAD_BALANCER:
                 obj["status"] = {**obj.get("status", {}), "loadBalancer": {}}
 
@@ -125,6 +127,12 @@ def _drop(spec: Object, old: Object) -> None:
         _drop_same(spec, old, "loadBalancerClass")
     if exposed(old) and not exposed(spec):
         _drop_same(spec, old, "externalTrafficPolicy")
+
+
+def _drop_unused(spec: Object) -> None:
+    """Leave out what names outside have no use for; the reference hides it when it is read."""
+    if spec["type"] == EXTERNAL_NAME:
+        spec.pop("internalTrafficPolicy", None)
 
 
 def _drop_same(spec: Object, old: Object, name: str) -> None:
