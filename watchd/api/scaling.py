@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from watchd.api.decoding import copy_of
+from watchd.registry.builtin.common.selectors import empty, text
 from watchd.registry.columns import CREATED_DESCRIPTION, NAME, Column, age_cell
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.registry.managed.errors import ManagedError
@@ -14,7 +15,7 @@ from watchd.registry.managed.scale import SCALE_VERSION, ScaleFields
 from watchd.registry.managed.tracking import set_managed
 from watchd.registry.metadata import OBJECT_META
 from watchd.registry.registry import Endpoint
-from watchd.status import Cause, Reason, StatusError, bad_request, internal
+from watchd.status import Cause, FieldError, FieldProblem, Reason, StatusError, bad_request, internal, invalid
 
 Object = dict[str, Any]
 
@@ -111,6 +112,10 @@ def changed(endpoint: Endpoint, current: Object, change: Callable[[Object], Obje
     replicas = wanted["spec"].get("replicas", 0)
     if replicas == UNSET:
         raise bad_request(f'the spec replicas field "{paths.spec_replicas}" cannot be empty')
+    if paths.labels and replicas < 0:
+        # Built-in kinds hold the Scale itself against its rules.
+        problem = FieldError(FieldProblem.INVALID, "spec.replicas", replicas, "must be greater than or equal to 0")
+        raise invalid(KIND.group, KIND.names.kind, current["metadata"].get("name", ""), [problem])
     obj = copy_of(current)
     _set(obj, paths.spec_replicas, replicas)
     if wanted["metadata"].get("resourceVersion"):
@@ -139,7 +144,7 @@ def _scale_of(paths: Scale, obj: Object) -> tuple[Object, bool]:
     """Return an object's Scale, and whether it has replicas. Raises StatusError 500 for values of other types."""
     replicas = _at(obj, paths.spec_replicas, int)
     ready = _at(obj, paths.status_replicas, int)
-    selector = _at(obj, paths.label_selector, str) if paths.label_selector else None
+    selector = _selector_of(paths, obj)
     spec = {"replicas": _int32(replicas)} if replicas else {}
     status: Object = {"replicas": _int32(ready or 0)}
     if selector:
@@ -147,6 +152,18 @@ def _scale_of(paths: Scale, obj: Object) -> tuple[Object, bool]:
     meta = obj["metadata"]
     shown = {name: meta[name] for name in SHOWN if name in meta}
     return {"kind": "Scale", "apiVersion": SCALE_VERSION, "metadata": shown, "spec": spec, "status": status}, replicas is not None
+
+
+def _selector_of(paths: Scale, obj: Object) -> str | None:
+    if not paths.label_selector:
+        return None
+    if not paths.labels:
+        found: str | None = _at(obj, paths.label_selector, str)
+        return found
+    selector = _at(obj, paths.label_selector, dict) or {}
+    if not selector.keys() <= {"matchLabels", "matchExpressions"}:
+        selector = {"matchLabels": selector}
+    return "" if empty(selector) else text(selector)
 
 
 def _int32(value: int) -> int:
@@ -162,7 +179,7 @@ def _replicas_path(scale: Scale | None) -> Path | None:
     return None if scale is None else tuple(field(step) for step in _steps(scale.spec_replicas))
 
 
-_GO_TYPES = {int: "int64", str: "string"}
+_GO_TYPES = {int: "int64", str: "string", dict: "map[string]interface{}"}
 
 
 def _at(obj: Object, path: str, kind: type) -> Any:

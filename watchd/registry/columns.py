@@ -13,6 +13,7 @@ import attrs
 from conversion.codec import INT64_MAX, INT64_MIN
 from watchd.registry.jsonpath import JsonPathError, compiled
 from watchd.registry.kind import Kind, Version
+from watchd.registry.schemas import description
 from watchd.status import go_json, go_value
 
 Object = dict[str, Any]
@@ -54,6 +55,8 @@ class Column:
     format: str = ""
     description: str = ""
     priority: int = 0
+    field: tuple[str, str] | None = None
+    """Component and field whose description is the column's, where it has none of its own."""
 
     def definition(self) -> Object:
         """Return the columnDefinition."""
@@ -61,7 +64,7 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": self.description,
+            "description": self.description or (description(*self.field) if self.field else ""),
             "priority": self.priority,
         }
 
@@ -101,14 +104,15 @@ def age(timestamp: Any, now_ms: int) -> str:
     """Return how long ago a metav1.Time was."""
     if not timestamp:
         return UNKNOWN_AGE
-    moment = _parse_time(timestamp)
+    moment = parse_time(timestamp)
     return INVALID if moment is None else human_duration(now_ms // SECOND_MS - moment)
 
 
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 
-def _parse_time(value: Any) -> int | None:
+def parse_time(value: Any) -> int | None:
+    """Return the seconds of a metav1.Time since the epoch, or None for what is none."""
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         return None
     try:

@@ -57,6 +57,8 @@ class Scale:
     spec_replicas: str
     status_replicas: str
     label_selector: str = ""
+    labels: bool = False
+    """Whether the selector is a LabelSelector, or a map of labels, and no text."""
 
 
 @attrs.frozen

@@ -92,6 +92,12 @@ def _body(name: str, title: str, inside: tuple[str, ...], defs: Schema) -> Schem
     return body
 
 
+def description(name: str, field: str = "") -> str:
+    """Return how a component, or one of its fields, is described; nothing where it is not."""
+    package, _, short = name.rpartition(".")
+    return str(_table("descriptions", package).get(short, {}).get(field, ""))
+
+
 def published(name: str) -> Schema:
     """Return one component as OpenAPI v3 documents have it: described, references wrapped. Raises KeyError."""
     schema = component(name)

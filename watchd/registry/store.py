@@ -139,6 +139,11 @@ class Store:
             raise not_found(endpoint.group, endpoint.resource, name)
         return stored
 
+    async def find(self, group: str, plural: str, namespace: str, name: str) -> Object:
+        """Return an object at its hub version, decoded. Raises StatusError 404."""
+        endpoint = self.registry.hub(group, plural)
+        return load(endpoint.kind, endpoint.version.name, await self.get(endpoint, namespace, name))
+
     async def walk(self, endpoint: Endpoint, namespace: str = "") -> list[Stored]:
         """Return a whole collection as it is while it is walked. For controllers and small collections."""
         items: list[Stored] = []
@@ -496,7 +501,7 @@ class Store:
         propagation = deletion.propagation
         if strategy.orphans and not propagation and not {metadata.ORPHAN, metadata.FOREGROUND} & set(meta.get("finalizers") or []):
             propagation = "Orphan"
-            caller.warnings += [strategy.orphans] if strategy.orphans.strip() else []
+            caller.warnings.extend(filter(None, [strategy.orphans.strip()]))
         finalizers = with_propagation(meta.get("finalizers") or [], propagation)
         if not finalizers and not strategy.finalizers_hold(obj):
             if not caller.dry_run:

@@ -40,7 +40,7 @@ ELSEWHERE = frozenset({("apiextensions.k8s.io", "customresourcedefinitions")})
 WITHOUT_STORAGE = frozenset({("", "bindings"), ("", "componentstatuses")})
 """Resources that are no objects of the store, beside those that can only be created."""
 
-SCALE = Scale(".spec.replicas", ".status.replicas", ".spec.selector")
+SCALE = Scale(".spec.replicas", ".status.replicas", ".spec.selector", labels=True)
 """Where built-in kinds have what their scale shows."""
 
 UNSTABLE = ("alpha", "beta")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 STATUS = "status"
 
 _STATUS = paths("status")
-_ALL_BUT_STATUS = {True: paths("metadata", "spec"), False: paths("spec")}
-"""By whether the kind is custom: built-in kinds take metadata through status."""
+_ALL_BUT_STATUS = paths("metadata", "spec")
+"""What custom kinds do not take through status; of built-in kinds the strategy says it."""
 
 
 def field_manager(kind: Kind) -> FieldManager:
@@ -53,7 +53,8 @@ def reset_fields(kind: Kind, version: Version, subresource: str) -> ResetFields:
     """Return the fields that a write through a subresource (or past one) puts back, so that nobody comes to own them."""
     if not version.status or subresource not in ("", STATUS):
         return {}
-    fields: FieldSet = _ALL_BUT_STATUS[kind.custom] if subresource else _STATUS
+    whole: FieldSet = _ALL_BUT_STATUS if kind.custom else paths(*kind.strategy.status_keeps)
+    fields = whole if subresource else _STATUS
     return {kind.api_version(version.name): fields}
 
 

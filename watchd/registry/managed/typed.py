@@ -171,8 +171,10 @@ class _Compiler:
         if kind not in {None, "array", "object"}:
             node.scalar = _scalar(schema)
         node.accepts = _ACCEPTS[node.scalar]
-        # What is said to be a string is one, whatever its format: the decoder or validation sees to that.
-        node.exact = _exact(node) or (kind == "string" and schema.get("title") not in _UNTYPED_TITLES)
+        # What is said to be a string is one, whatever its format, and no boolean stands for an integer or a string: the
+        # decoder or validation sees to that.
+        stated = kind == "string" and schema.get("title") not in _UNTYPED_TITLES
+        node.exact = stated or schema.get("x-kubernetes-int-or-string") is True or _exact(node)
         return node
 
     def _list(self, schema: Schema, *, preserve: bool) -> ListType:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "controllerrevisions": "controllerrevision",
+    "daemonsets": "daemonset",
+    "deployments": "deployment",
+    "replicasets": "replicaset",
+    "statefulsets": "statefulset",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES

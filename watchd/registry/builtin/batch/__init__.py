@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "cronjobs": "cronjob",
+    "jobs": "job",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES

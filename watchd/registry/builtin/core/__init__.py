@@ -8,6 +8,8 @@ STRATEGIES: dict[str, str] = {
     "secrets": "secret",
     "serviceaccounts": "serviceaccount",
     "events": "event",
+    "services": "service",
+    "replicationcontrollers": "replicationcontroller",
 }
 
 COLUMNS: dict[str, str] = {
@@ -16,4 +18,6 @@ COLUMNS: dict[str, str] = {
     "secrets": "secret",
     "serviceaccounts": "serviceaccount",
     "events": "event",
+    "services": "service",
+    "replicationcontrollers": "replicationcontroller",
 }
