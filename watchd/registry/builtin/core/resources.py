@@ -114,7 +114,7 @@ def for_pod(name: str, path: str) -> list[FieldError]:
     """Check the name of a resource of a pod as a whole."""
     out = resource_name(name, path)
     if not out and name not in FOR_PODS and not is_huge_pages(name):
-        out.append(not_supported(path, name, sorted(FOR_PODS)))
+        out.append(not_supported(path, name, sorted({*FOR_PODS, HUGE_PAGES})))
     return out
 
 
