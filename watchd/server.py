@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ from watchd.config import Config
 from watchd.controllers.definitions import Definitions
 from watchd.controllers.event_expiry import EventExpiry
 from watchd.controllers.garbage import Garbage
+from watchd.controllers.kubernetes_service import KubernetesService
 from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
 from watchd.controllers.supervision import Controller, Supervisor
@@ -62,7 +63,7 @@ from watchd.registry.value import tag_of
 from watchd.seams import Clock, Entropy, Runner
 from watchd.serving.app import create_app
 from watchd.serving.door import Limits, serve
-from watchd.serving.listeners import Bound, Listener, Tls
+from watchd.serving.listeners import Bound, Listener, Tls, advertised
 from watchd.serving.stream import Streams
 from watchd.status import StatusError
 from watchd.values import Durability
@@ -261,6 +262,7 @@ async def _serve(
             )
             urls = {door.scheme: door.url for door in reversed(bound)}
             await runner.run_sync(credentials.write_kubeconfig, urls["https"])
+            await _start_kubernetes_service(background, config, parts, bound, health)
             health.started()
             task_status.started(Running(urls["https"], urls.get("http"), credentials, log, health))
             await stop.wait()
@@ -297,6 +299,18 @@ async def _start_controllers(
         supervisor = Supervisor(name, controller)
         health.add(f"controller-{name}", partial(getattr, supervisor, "failure"), [HEALTHZ])
         await nursery.start(supervisor.run)
+
+
+async def _start_kubernetes_service(
+    nursery: trio.Nursery, config: Config, parts: _Parts, bound: Sequence[Bound], health: Health
+) -> None:
+    """Start what pods find this server by; only now its port is known."""
+    door = next(door for door in bound if door.scheme == "https")
+    first = str(config.service_cluster_ip_range[0].network_address + 1)
+    controller = KubernetesService(parts.store, parts.bus, cluster_ip=first, port=door.address.port, address=advertised(door))
+    supervisor = Supervisor("kubernetes-service", controller)
+    health.add("controller-kubernetes-service", partial(getattr, supervisor, "failure"), [HEALTHZ])
+    await nursery.start(supervisor.run)
 
 
 def _listeners(config: Config, credentials: Credentials) -> list[Listener]:
