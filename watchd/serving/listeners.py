@@ -155,3 +155,28 @@ def _must_be_loopback(where: str, found: Iterable[str]) -> None:
     for text in found:
         if not ipaddress.ip_address(text.partition("%")[0]).is_loopback:
             raise NotLoopback(f"{where} can be reached from other machines; without TLS only loopback is served")
+
+
+ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses of nobody (RFC 5737, RFC 3849): the way to them is the way to the rest of the world."""
+
+
+def advertised(bound: Bound) -> str | None:
+    """Return the address at which other machines reach what is bound, or None where they do not."""
+    address = ipaddress.ip_address(bound.address.host.partition("%")[0])
+    if address.is_unspecified:
+        found = _outgoing(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+        if found is None:
+            return None
+        address = ipaddress.ip_address(found)
+    return None if address.is_loopback or address.is_link_local else str(address)
+
+
+def _outgoing(family: socket.AddressFamily) -> str | None:
+    """Return this machine's address on the way to others. Nothing is sent: the kernel only looks the way up."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((ELSEWHERE[family], 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
