@@ -13,6 +13,7 @@ from typing import NoReturn
 import attrs
 
 from watchd.registry.formats import LABEL_MAX, label_value, qualified_name
+from watchd.registry.strategy import UNKNOWN_FIELD
 from watchd.status import FieldError, FieldProblem, bad_request, go_quote
 
 NAME_FIELD = "metadata.name"
@@ -355,12 +356,12 @@ class FieldSelector:
         """Narrow to the one object of a name: the path of a legacy watch names it."""
         return self if self.exact(NAME_FIELD) == name else FieldSelector((*self.terms, FieldTerm(NAME_FIELD, name)))
 
-    def check_fields(self, known: Collection[str], *, core: bool = False) -> None:
+    def check_fields(self, known: Collection[str], refusal: str = UNKNOWN_FIELD) -> None:
         """Refuse fields that the kind cannot be selected by.
 
         Args:
             known: the fields it can, metadata.name among them.
-            core: whether to answer as kinds without a conversion of their own do (FEATURES row 41).
+            refusal: how the kind answers (Strategy.unknown_field).
 
         Raises:
             StatusError: 400.
@@ -369,10 +370,7 @@ class FieldSelector:
         for term in self.terms:
             if term.field in known:
                 continue
-            if core:
-                only = f"only {go_quote(NAME_FIELD)}, {go_quote(NAMESPACE_FIELD)}"
-                raise bad_request(f"{go_quote(term.field)} is not a known field selector: {only}")
-            raise bad_request(f"field label not supported: {term.field}")
+            raise bad_request(refusal.format(field=term.field, quoted=go_quote(term.field)))
 
     def __bool__(self) -> bool:
         """Tell whether anything is required."""

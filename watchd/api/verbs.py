@@ -214,7 +214,7 @@ class Verbs:
         if call.info.legacy_watch and call.info.name:
             fields = fields.and_name(call.info.name)
         endpoint = call.endpoint
-        fields.check_fields(selectable(endpoint), core=endpoint.kind.strategy.core_field_errors)
+        fields.check_fields(selectable(endpoint), endpoint.kind.strategy.unknown_field)
         return options, Selection(options.label_selector, fields)
 
     # Writing

@@ -7,7 +7,7 @@ from watchd.crd.warnings import warnings
 from watchd.registry.columns import CREATED_AT, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
-from watchd.registry.strategy import Object, Strategy, Warn
+from watchd.registry.strategy import KNOWN_FIELDS, Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
 from watchd.status import FieldError
 
@@ -54,7 +54,7 @@ class DefinitionStrategy(Strategy):
 
     unconditional_update = False
     generation = True
-    core_field_errors = True
+    unknown_field = KNOWN_FIELDS
     delete_conflicts_briefly = True
 
     def default(self, obj: Object) -> None:

@@ -24,6 +24,7 @@ from watchd.registry.managed.texts import Known
 from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.stock import Stock
+from watchd.registry.strategy import NOT_ENFORCED
 from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
 from watchd.registry.view import load, load_known
 from watchd.seams import Clock, Entropy, rfc3339
@@ -226,9 +227,12 @@ class Store:
         if endpoint.version.status and strategy.status_reset:
             kind.drop_status(obj, endpoint.version.name)
         strategy.prepare_create(obj, clock=self.clock, entropy=self._entropy)
+        strategy.record(obj, None, "", user=caller.user, time=rfc3339(self.clock.now_ms()))
         problems = metadata.validate_create(obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format)
         warnings: list[str] = []
         self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", warnings.append))
+        if not strategy.enforced and caller is not CONTROLLER:
+            warnings.append(NOT_ENFORCED)
         # Of what is refused nothing is to be warned of.
         caller.warnings.extend(warnings)
         await self._admission.validate(attributes)

@@ -18,6 +18,16 @@ Warn = Callable[[str], None]
 """Takes a text for the Warning header."""
 
 
+UNKNOWN_FIELD = "field label not supported: {field}"
+"""How kinds that have fields of their own refuse others."""
+
+KNOWN_FIELDS = '{quoted} is not a known field selector: only "metadata.name", "metadata.namespace"'
+"""How kinds that have none do."""
+
+NOT_ENFORCED = "stored, not enforced by this server"
+"""The Warning header of what is kept and has no effect."""
+
+
 class NameFormat(Enum):
     """Which names objects of a kind may have."""
 
@@ -59,8 +69,11 @@ class Strategy:
     selectable_fields: tuple[str, ...] = ()
     """Fields of the hub version that field selectors may name beside metadata.name (and metadata.namespace)."""
 
-    core_field_errors = False
-    """Whether an unknown field selector is answered with the list of known ones, as core kinds do (FEATURES row 41)."""
+    unknown_field = UNKNOWN_FIELD
+    """What a selector by an unknown field is answered: `{field}` is the field, `{quoted}` in quotes (FEATURES row 41)."""
+
+    enforced = True
+    """Whether this server does what objects of the kind say; whoever creates one is warned otherwise."""
 
     returns_deleted = False
     """Whether a delete that removes an object is answered with the object, and not with a Status."""

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchd.api.selectors import EVERY_FIELD, EVERY_LABEL, FieldSelector, LabelSelector
+from watchd.registry.strategy import KNOWN_FIELDS
 from watchd.status import StatusError
 
 WEB = {"app": "web", "n": "5"}
@@ -161,7 +162,7 @@ def test_unknown_fields():
     with pytest.raises(StatusError, match=r"^field label not supported: spec\.x$"):
         selector.check_fields(known)
     with pytest.raises(StatusError) as e:
-        selector.check_fields(known, core=True)
+        selector.check_fields(known, KNOWN_FIELDS)
     assert e.value.message == '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 

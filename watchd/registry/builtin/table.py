@@ -17,6 +17,7 @@ import msgspec
 from conversion.gvk import GroupVersionKind
 from conversion.hub import Spoke
 from watchd.registry.builtin.core.event import ALL_FIELDS, STORAGE_NAME, from_core, to_core
+from watchd.registry.builtin.facts import with_facts
 from watchd.registry.columns import Column
 from watchd.registry.kind import Kind, Names, Scale, Subresource, Version
 from watchd.registry.strategy import Strategy
@@ -61,9 +62,9 @@ class Behaviour:
         """Return the kind's strategy."""
         module: str | None = self._package().STRATEGIES.get(self.plural)
         if module is None:
-            return Strategy()
-        found: Strategy = import_module(f"{self._package().__name__}.{module}").STRATEGY
-        return found
+            return with_facts(Strategy(), self.group, self.plural)
+        found: Strategy | Mapping[str, Strategy] = import_module(f"{self._package().__name__}.{module}").STRATEGY
+        return with_facts(found[self.plural] if isinstance(found, Mapping) else found, self.group, self.plural)
 
     def columns(self) -> tuple[Column, ...]:
         """Return what the kind shows in a Table, or nothing where it has no columns of its own."""

@@ -16,7 +16,6 @@ class LeaseStrategy(Strategy):
 
     create_on_update = True
     unconditional_update = False
-    core_field_errors = True
 
     def default(self, obj: Object) -> None:
         """Write an empty spec, as the reference does."""

@@ -18,8 +18,6 @@ IMMUTABLE_SET = "field is immutable when `immutable` is set"
 class ConfigMapStrategy(Strategy):
     """The rules of ConfigMap."""
 
-    core_field_errors = True
-
     def validate(self, obj: Object) -> list[FieldError]:
         """Check keys and size."""
         data, binary = obj.get("data", {}), obj.get("binaryData", {})

@@ -10,8 +10,6 @@ from watchd.seams import Clock, Entropy
 class ServiceAccountStrategy(Strategy):
     """The rules of ServiceAccount."""
 
-    core_field_errors = True
-
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Keep only the names of the secrets."""
         del clock, entropy
