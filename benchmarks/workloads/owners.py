@@ -1,7 +1,8 @@
 """What managedFields cost an update: decode, change and store one custom resource, with and without, in this process.
 
 Nothing of the reference is like it. Both ways take their turns, so that the machine's moods hit them alike; the objects
-have 1.3 KB before managedFields.
+have 1.3 KB before managedFields. A client sends back what it read, managedFields too, a second after the last update of
+the object, so that their times move.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ Object = dict[str, Any]
 
 CODEC, OPTIONS, EDITOR = JsonCodec(), UpdateOptions(), Caller(manager="editor")
 
-SLICE = 50
-"""Updates of one way before the other has its turn."""
+OBJECTS = 25
+"""Objects that are updated in turn, all of them in each second. Odd, so that the first of the two ways changes."""
+
+TRACKED, BARE = "tracked", "bare"
+
+WARM_UP = 50
+"""Updates that are not counted."""
 
 TEXT = {"type": "string"}
 NAMED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
@@ -140,7 +146,7 @@ class _Forgetful(Store):
 
 
 class _Later:
-    """A clock by which each update comes at a time of its own: within one second the times in managedFields would not move."""
+    """A clock that is told when to go on: within one second the times in managedFields would not move."""
 
     def __init__(self) -> None:
         """Begin somewhere."""
@@ -166,16 +172,23 @@ async def _measured(count: int) -> dict[bool, float]:
     }
     await registry.install(kind_of(DEFINITION))
     endpoint = registry.hub("bench.example.com", "workers")
-    names = {True: "tracked", False: "bare"}
-    for tracks, name in names.items():
-        await stores[tracks].create(endpoint, "default", worker(name), Caller(manager="creator"))
+    for store, prefix in ((stores[True], TRACKED), (stores[False], BARE)):
+        for index in range(OBJECTS):
+            # No two objects have the same managedFields.
+            creator = Caller(manager=f"creator-{index}")
+            await store.create(endpoint, "default", worker(f"{prefix}-{index}"), creator)
     taken = {True: 0.0, False: 0.0}
-    for turn in range(max(1, count // SLICE)):
-        for tracks, name in names.items():
-            for index in range(SLICE):
-                clock.advance()
-                body = _changed(await stores[tracks].get(endpoint, "default", name), turn * SLICE + index + 2)
-                taken[tracks] += await _update(stores[tracks], endpoint, name, body)
+    for index in range(count):
+        if index % OBJECTS == 0:
+            clock.advance()
+        names = {True: f"{TRACKED}-{index % OBJECTS}", False: f"{BARE}-{index % OBJECTS}"}
+        # What the clients do comes before both, and each is the first every other time: neither finds the processor's
+        # caches in a better state.
+        bodies = {
+            tracks: _changed(await stores[tracks].get(endpoint, "default", name), index + 2) for tracks, name in names.items()
+        }
+        for tracks in (True, False) if index % 2 else (False, True):
+            taken[tracks] += await _update(stores[tracks], endpoint, names[tracks], bodies[tracks])
     return taken
 
 
@@ -203,8 +216,8 @@ def _run(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # n
     # As `watchd serve` does: what is there before the first request is not looked through for garbage.
     gc.collect()
     gc.freeze()
-    count = max(SLICE, bench.counts.puts // SLICE * SLICE)
-    trio.run(_measured, SLICE)
+    count = bench.counts.puts
+    trio.run(_measured, WARM_UP)
     taken = trio.run(_measured, count)[tracks]
     return {Figure.CPU_OPERATION: taken / count * 1e6, Figure.THROUGHPUT: count / taken}
 

@@ -74,7 +74,7 @@ def encode(kind: Kind, obj: Object, *, time_ms: int, known: Known | None = None)
     head = head_of(kind)
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     rest = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind", "metadata"}}
-    if known is not None and metadata.get("managedFields") is known.entries:
+    if known is not None and known.text and metadata.get("managedFields") is known.entries:
         del metadata["managedFields"]
         parts = [b"{", head, _METADATA, b'",', orjson.dumps(metadata)[1:-1], b',"managedFields":', known.text, b"}"]
     else:

@@ -185,11 +185,11 @@ async def test_managers_that_come_back_are_the_same_in_whatever_spelling(core, s
 async def test_clients_cannot_reach_what_is_known(core, samples):
     made = await core.call("POST", samples.config_maps, samples.config_map("a"), "fieldManager=one")
     text = orjson.dumps(entries(made))
+    known = TEXTS.cut(b'{"metadata":{"managedFields":%b}}' % text)[1]
     first = [{"op": "replace", "path": "/metadata/managedFields/0/manager", "value": "thief"}]
     path = f"{samples.config_maps}/a"
     patched = await core.patch(path, first, "fieldManager=two&dryRun=All", "json")
     assert entries(patched)[0]["manager"] == "thief"
-    known = TEXTS.cut(b'{"metadata":{"managedFields":%b}}' % text)[1]
     assert orjson.dumps(known.entries) == text
     put = await core.call("PUT", path, sent_back(made, key="1"), "fieldManager=two")
     assert [owner[0] for owner in owners(put)] == ["one", "two"]

@@ -127,8 +127,10 @@ class _Walk:
         if kind.atomic or not (old or new):
             return True
         old, new = old or {}, new or {}
+        shared = 0
         for name, after in new.items():
             before = old.get(name, _ABSENT)
+            shared += before is not _ABSENT
             if before is after or (type(after) is str and before == after):
                 continue
             node = kind.fields.get(name) or kind.child(name)
@@ -138,12 +140,15 @@ class _Walk:
                 before, after, exact=node.exact
             ):
                 self._descend(node, FIELD + name, before, after)
-        for name, before in old.items():
+        for name, before in old.items() if shared < len(old) else ():
             if name not in new:
                 self.removed[FIELD + name] = whole(kind.child(name), before)
         return False
 
     def _descend(self, node: Node, element: str, old: Any, new: Any) -> None:
+        if type(old) in node.accepts and type(new) in node.accepts:
+            self.modified[element] = LEAF
+            return
         below = _Walk()
         if below.both(node, old, new):
             self.modified[element] = {SELF: LEAF, **below.modified} if below.modified else LEAF

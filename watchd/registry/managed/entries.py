@@ -191,8 +191,11 @@ def settled(managers: Managers) -> Managers:
     out: Managers = {}
     for index, (who, owned) in enumerate(_ordered(managers)):
         if owned.entry is None:
-            again, read = _decode_entry(_encode_entry(who, owned), index, reuse=True)
-            out[again] = read
+            entry = _encode_entry(who, owned)
+            again, out_owned = _decode_entry(entry, index, reuse=True)
+            # Most objects of a kind are owned alike: they share FieldsV1 as they share sets.
+            entry["fieldsV1"] = out_owned.fields.shared(entry["fieldsV1"])
+            out[again] = out_owned
         else:
             out[who] = owned
     return out

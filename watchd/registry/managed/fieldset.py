@@ -25,13 +25,14 @@ LEAF: Tree = {}
 class FieldSet:
     """An immutable set of fields; two sets are equal where they have the same members."""
 
-    __slots__ = ("fits", "tree")
+    __slots__ = ("_fields", "fits", "tree")
 
     def __init__(self, tree: Tree | None = None) -> None:
         """Wrap a canonical trie, which is not to be changed any more."""
         self.tree: Tree = LEAF if tree is None else tree
         self.fits: object = None
         """The type that the set was last found to fit as it is, so that this is not looked for again on each write."""
+        self._fields: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, *paths: Path) -> FieldSet:
@@ -51,6 +52,12 @@ class FieldSet:
     def to_fields(self) -> dict[str, Any]:
         """Return FieldsV1 as a JSON object of its own, in the order in which the reference writes it."""
         return _write(self.tree)
+
+    def shared(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return FieldsV1 that nobody changes: those given first for this very set, else these."""
+        if self._fields is None:
+            self._fields = fields
+        return self._fields
 
     def __bool__(self) -> bool:
         return bool(self.tree)

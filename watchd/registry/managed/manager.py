@@ -141,9 +141,9 @@ class FieldManager:
             reset_fields: fields that the subresource puts back, by version.
 
         Returns:
-            The entries, not to be changed, for they are remembered (TEXTS); none where the object is to have no
-            managedFields at all. Unchanged ones are the live object's own dicts. Where an object does not fit its type, the
-            live object's entries stay, as in the reference (UpdateNoErrors): validation refuses such an object anyway.
+            What they say, which is not to be changed, for it is remembered (TEXTS) and shared; no entries where the object
+            is to have no managedFields at all. Where an object does not fit its type, the live object's entries stay, as in
+            the reference (UpdateNoErrors): validation refuses such an object anyway.
 
         """
         before = self._empty(api_version) if live is None else live
@@ -157,7 +157,7 @@ class FieldManager:
             managers = _update(updater, before, new, managers, manager, api_version, subresource, time)
             return _remembered(settled(managers), known)
         except (ManagedError, *TOO_DEEP):
-            return known or Known(list(_managed(before) or []), {})
+            return known or Known(list(_managed(before) or []), {}, b"")
 
     def _check_put_back(self, live: Object, new: Object, api_version: str, reset: FieldSet | None) -> None:
         """Hold the fields that a write puts back against their types. Raises TypeProblem.
@@ -339,9 +339,7 @@ def _remembered(managers: Managers, known: Known | None) -> Known:
     entries = [owned.entry for owned in managers.values() if owned.entry is not None]
     if known is not None and len(entries) == len(known.entries) and all(map(is_, entries, known.entries)):
         return known
-    known = Known(entries, managers)
-    TEXTS.remember(known)
-    return known
+    return TEXTS.remember(Known(entries, managers), known)
 
 
 def _managers(live: Object, new: Object, known: Known | None, *, through_subresource: bool) -> Managers:

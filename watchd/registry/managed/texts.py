@@ -15,8 +15,9 @@ import orjson
 from watchd.registry.managed.entries import Entry, Managers
 from watchd.seams import SystemEntropy
 
-TEXT_BYTES = 1 << 20
-"""Bytes of managedFields that are remembered: those of some hundred objects. What they mean takes up to ten times as much."""
+TEXT_BYTES = 2 << 20
+"""Bytes of managedFields that are remembered: those of a thousand objects. What they mean takes about as much again where
+objects are owned alike, and up to ten times as much where they are not."""
 
 TEXT_MAX_BYTES = 16 << 10
 """Bytes of the longest of them: one object with very many fields must not push out all others."""
@@ -35,18 +36,20 @@ _MARKED_TEXT = orjson.dumps(_MARKED)
 class Known:
     """What some managedFields say. Shared by all who read them: nothing in here is ever changed."""
 
-    __slots__ = ("entries", "managers", "text")
+    __slots__ = ("entries", "managers", "text", "uses")
 
-    def __init__(self, entries: list[Entry], managers: Managers) -> None:
+    def __init__(self, entries: list[Entry], managers: Managers, text: bytes | None = None) -> None:
         """Know what entries say: `managers` are as `decode` reads them, each with the very entry it was made of."""
         self.entries = entries
         self.managers = managers
-        self.text = orjson.dumps(entries)
-        """As the entries are written."""
+        self.text = orjson.dumps(entries) if text is None else text
+        """As the entries are written; empty where they were not looked into."""
+        self.uses = 0
+        """Objects that have been written with them and not yet again, as far as is known."""
 
 
 class Texts:
-    """What managedFields say, by their bytes; those that were written first go first.
+    """What managedFields say, by their bytes. What is written over is forgotten, and what was written first where there is no room.
 
     Safe to be asked by other threads than the one that remembers.
     """
@@ -57,16 +60,34 @@ class Texts:
         self.size = 0
         self._known: OrderedDict[bytes, Known] = OrderedDict()
 
-    def remember(self, known: Known) -> None:
-        """Keep what entries say that are being written."""
+    def remember(self, known: Known, before: Known | None = None) -> Known:
+        """Keep what entries say that are being written, in the place of what the object said before.
+
+        Returns what is kept: objects that say the same share it.
+        """
         text = known.text
-        if not known.entries or len(text) > TEXT_MAX_BYTES or text in self._known:
-            return
-        self._known[text] = known
-        self.size += len(text)
-        while self.size > self.limit:
-            oldest, _ = self._known.popitem(last=False)
-            self.size -= len(oldest)
+        if before is not None:
+            self._release(before)
+        if not known.entries or len(text) > TEXT_MAX_BYTES:
+            return known
+        known = self._known.setdefault(text, known)
+        known.uses += 1
+        if known.uses == 1:
+            self.size += len(text)
+            while self.size > self.limit:
+                self._drop(next(iter(self._known.values())))
+        return known
+
+    def _release(self, known: Known) -> None:
+        # Nobody will send back what has been written over. If the write fails, the next one goes the slow way.
+        known.uses -= 1
+        if known.uses == 0:
+            self._drop(known)
+
+    def _drop(self, known: Known) -> None:
+        if self._known.pop(known.text, None) is not None:
+            self.size -= len(known.text)
+        known.uses = 0
 
     def cut(self, body: bytes) -> tuple[bytes, Known] | None:
         """Take known managedFields out of a JSON body; None where there are none that are known.

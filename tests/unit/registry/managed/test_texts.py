@@ -128,6 +128,10 @@ def test_a_closing_within_a_string_is_read_in_full():
     assert remembering(odd).cut(body(orjson.dumps(odd.entries))) is None
 
 
+def remembered(texts, one):
+    return texts.cut(body(orjson.dumps(one.entries))) is not None
+
+
 def test_the_oldest_go_first_and_huge_ones_do_not_come():
     several = [known(entry(f"m{index}")) for index in range(4)]
     sizes = [len(orjson.dumps(one.entries)) for one in several]
@@ -135,13 +139,31 @@ def test_the_oldest_go_first_and_huge_ones_do_not_come():
     for one in several:
         texts.remember(one)
         texts.remember(one)
-    held = [texts.cut(body(orjson.dumps(one.entries))) is not None for one in several]
-    assert held == [False, True, True, True]
+    assert [remembered(texts, one) for one in several] == [False, True, True, True]
     assert texts.size == sum(sizes[1:])
     huge = known(entry("m", {f"f:{index}": {} for index in range(TEXT_MAX_BYTES // 8)}))
     texts.remember(huge)
     texts.remember(known())
     assert texts.size == sum(sizes[1:])
+    # What had to go comes back like anything else, and goes with its last user.
+    again = texts.remember(several[0])
+    assert (again.uses, remembered(texts, again), remembered(texts, several[1])) == (1, True, False)
+
+
+def test_what_is_written_over_is_forgotten_with_its_last_user():
+    texts, later = Texts(), [known(entry("m", time=f"2026-01-01T00:00:0{index}Z")) for index in (1, 2, 3)]
+    first = texts.remember(known(entry("m")))
+    assert texts.remember(known(entry("m"))) is first
+    texts.remember(later[0], first)
+    assert remembered(texts, first)
+    texts.remember(later[1], first)
+    assert [remembered(texts, one) for one in (first, *later)] == [False, True, True, False]
+    # A write that failed is followed by another: what was dropped already is no trouble.
+    texts.remember(later[2], first)
+    texts.remember(later[2], first)
+    assert texts.size == sum(len(one.text) for one in later)
+    texts.remember(known(), later[0])
+    assert texts.size == sum(len(one.text) for one in later[1:])
 
 
 KEYS = st.sampled_from(["metadata", "managedFields", 'a"managedFields', "name", "spec", "é\\"])
