@@ -39,10 +39,14 @@ from watchd.api.handler import API, Answer
 from watchd.api.health import HealthPages
 from watchd.api.metrics import Metrics
 from watchd.api.openapi import OpenAPI
+from watchd.api.openid import OpenIDPages
 from watchd.api.plans import WatchCore
+from watchd.api.subresources.table import Services, Special
 from watchd.api.verbs import Verbs
-from watchd.auth.authentication import AuthenticatorChain, TokenAuthenticator, read_token_file
+from watchd.auth.authentication import Authenticator, AuthenticatorChain, TokenAuthenticator, read_token_file
 from watchd.auth.authorization import default_authorizer
+from watchd.auth.jwt import SigningKey
+from watchd.auth.serviceaccounts import Issuer, ServiceAccountAuthenticator
 from watchd.auth.user import ADMIN
 from watchd.config import Config
 from watchd.controllers.definitions import Definitions
@@ -191,8 +195,7 @@ async def _make_parts(
 ) -> _Parts:
     """Make everything between the log and the doors. Raises TokenFileError."""
     tokens = read_token_file(config.token_auth_file) if config.token_auth_file is not None else {}
-    # Looked at first, so that no file can take the admin's token away.
-    members = [TokenAuthenticator({credentials.admin_token: ADMIN}), TokenAuthenticator(tokens)]
+    key = SigningKey(credentials.account_key)
     bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
     registry = Registry(log)
     await registry.install_all([*KINDS, definitions.KIND])
@@ -222,12 +225,20 @@ async def _make_parts(
         "version": version.handle,
         "metrics": metrics.handle,
         "debug": Admin(log).handle,
+        **dict.fromkeys((".well-known", "openid"), OpenIDPages(key).handle),
     }
+    # The admin's token is looked at first, so that no file can take it away.
+    members: list[Authenticator] = [TokenAuthenticator({credentials.admin_token: ADMIN}), TokenAuthenticator(tokens)]
+    members.append(ServiceAccountAuthenticator(key, store.find, clock=clock))
+    authenticator = AuthenticatorChain(members, anonymous=config.anonymous_auth)
+    authorizer = default_authorizer()
+    issuer = Issuer(key, clock=clock, entropy=entropy)
+    special = Special(Services(store, admission, authenticator, authorizer, issuer, runner))
     api = API(
         registry,
-        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics, runner),
-        authenticator=AuthenticatorChain(members, anonymous=config.anonymous_auth),
-        authorizer=default_authorizer(),
+        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics, runner, special),
+        authenticator=authenticator,
+        authorizer=authorizer,
         metrics=metrics,
         pages=pages,
     )

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from conversion.errors import ConversionError
 from storage.errors import StorageError
 from watchd.api import negotiate
+from watchd.api.call import Call
 from watchd.api.discovery import page_not_found
 from watchd.api.message import BAD_ESCAPE, Request, Response
 from watchd.api.metrics import Metrics
 from watchd.api.requestinfo import RequestInfo
-from watchd.api.verbs import Call, Verbs
+from watchd.api.verbs import Verbs
 from watchd.api.warning import warning_headers
 from watchd.auth.authentication import AuthenticatorChain, Credentials
 from watchd.auth.authorization import Attributes, Authorizer, require
@@ -35,6 +36,9 @@ FAULTS = (
     ValueError,
 )
 """What a fault in the program shows itself as. What a client's leaving or the end of the server raises is none."""
+
+PROXY = "proxy"
+"""The subresource behind which is another server."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +98,17 @@ class API:
         if not info.is_resource:
             return await self._page(request)
         endpoint = self._registry.endpoint(info.group, info.version, info.resource)
+        # Behind a proxy is a path of its own, and all methods are its business.
+        proxied = endpoint is not None and info.subresource == PROXY and endpoint.kind.subresource(PROXY) is not None
         # What follows the subresource of a custom object is nobody's, and the reference reads past it.
-        if endpoint is None or (info.extra and not endpoint.kind.custom):
+        if endpoint is None or (info.extra and not endpoint.kind.custom and not proxied):
             return self._unknown(info)
         # All namespaces of a built-in kind can be read at once, and no more; other paths out of scope are nobody's.
         across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
-        if not _in_scope(endpoint, info) and not across:
+        if not _in_scope(endpoint, info) and not (across and "list" in endpoint.kind.verbs):
             return self._unknown(info)
         # The reference routes HEAD to custom kinds alone (PROTOCOL.md section 3).
-        head = request.method == "HEAD" and not endpoint.kind.custom
+        head = request.method == "HEAD" and not endpoint.kind.custom and not proxied
         # Custom kinds say themselves that they have no such verb, and first whether they have the subresource.
         verbless = not info.verb and not endpoint.kind.custom
         if head or verbless or not _in_scope(endpoint, info):

@@ -21,8 +21,8 @@ from watchd.status import Reason, StatusError, go_quote
 
 Object = dict[str, Any]
 
-Find = Callable[[str, str, str], Awaitable[Object]]
-"""Return an object of the core group as it is now, by plural, namespace and name. Raises StatusError 404."""
+Find = Callable[[str, str, str, str], Awaitable[Object]]
+"""Return an object as it is now, by group, plural, namespace and name. Raises StatusError 404."""
 
 ALL_GROUP = "system:serviceaccounts"
 """Group of all ServiceAccounts; that of one namespace's is `system:serviceaccounts:NAMESPACE`."""
@@ -150,7 +150,7 @@ class ServiceAccountAuthenticator(BearerAuthenticator):
         if account is None:
             raise TokenRefused(INVALIDATED)
         try:
-            found = await self._find("serviceaccounts", namespace, account.name)
+            found = await self._find("", "serviceaccounts", namespace, account.name)
         except StatusError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
@@ -168,7 +168,7 @@ class ServiceAccountAuthenticator(BearerAuthenticator):
 
     async def _check_bound(self, claim: str, reference: _Reference, namespace: str) -> None:
         try:
-            found = await self._find(BOUND[claim], "" if claim == "node" else namespace, reference.name)
+            found = await self._find("", BOUND[claim], "" if claim == "node" else namespace, reference.name)
         except StatusError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise

@@ -11,6 +11,7 @@ import attrs
 import orjson
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from storage.bus import WatchBus
 from storage.lmdb_log import LmdbLog
@@ -24,9 +25,12 @@ from watchd.api.handler import API
 from watchd.api.message import Request, Response, SinkClosed
 from watchd.api.metrics import Metrics
 from watchd.api.plans import WatchCore
+from watchd.api.subresources.table import Services, Special
 from watchd.api.verbs import Verbs
-from watchd.auth.authentication import AuthenticatorChain, TokenAuthenticator
+from watchd.auth.authentication import Authenticator, AuthenticatorChain, TokenAuthenticator
 from watchd.auth.authorization import default_authorizer
+from watchd.auth.jwt import SigningKey
+from watchd.auth.serviceaccounts import Issuer, ServiceAccountAuthenticator
 from watchd.auth.user import ADMIN
 from watchd.controllers.definitions import Definitions
 from watchd.controllers.event_expiry import EventExpiry
@@ -434,11 +438,17 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         store = Store(raced, registry, clock=clock, entropy=entropy, admission=admission)
         watching = WatchCore(raced, bus, FrameCache(raced, max_bytes=frame_bytes))
         metrics = Metrics()
+        key = SigningKey(ec.generate_private_key(ec.SECP256R1()))
+        members: list[Authenticator] = [TokenAuthenticator({TOKEN: ADMIN})]
+        members.append(ServiceAccountAuthenticator(key, store.find, clock=clock))
+        authenticator, authorizer = AuthenticatorChain(members, anonymous=anonymous), default_authorizer()
+        issuer = Issuer(key, clock=clock, entropy=entropy)
+        special = Special(Services(store, admission, authenticator, authorizer, issuer, InlineRunner()))
         api = API(
             registry,
-            Verbs(store, watching, Streams(), entropy, metrics, InlineRunner()),
-            authenticator=AuthenticatorChain([TokenAuthenticator({TOKEN: ADMIN})], anonymous=anonymous),
-            authorizer=default_authorizer(),
+            Verbs(store, watching, Streams(), entropy, metrics, InlineRunner(), special),
+            authenticator=authenticator,
+            authorizer=authorizer,
             metrics=metrics,
             pages={},
         )
