@@ -463,4 +463,5 @@ def _deletion(options: DeleteOptions) -> Deletion:
         uid=options.uid or "",
         resource_version=options.resource_version or "",
         propagation=options.propagation_policy,
+        grace=options.grace_period_seconds,
     )

@@ -1,11 +1,17 @@
-"""What a write makes of an object beside its metadata: status kept apart, the generation, finalizers of a deletion."""
+"""What a write makes of an object beside its metadata: status kept apart, the generation, finalizers and time of a deletion."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from watchd.registry import metadata
 from watchd.registry.value import equal
+from watchd.seams import rfc3339
+
+if TYPE_CHECKING:
+    from watchd.registry.strategy import Strategy
 
 Object = dict[str, Any]
 
@@ -46,3 +52,37 @@ def with_propagation(finalizers: list[str], propagation: str) -> list[str]:
     wanted = {"Foreground": metadata.FOREGROUND, "Orphan": metadata.ORPHAN}.get(propagation)
     kept = [f for f in finalizers if f not in {metadata.FOREGROUND, metadata.ORPHAN} or f == wanted]
     return kept if wanted is None or wanted in kept else [*kept, wanted]
+
+
+class Grace(Enum):
+    """What a delete finds of an object that is left time to end by itself."""
+
+    NONE = "none"
+    """Its kind knows no such time, or the time is over: it goes as every object does."""
+    BEGUN = "begun"
+    """It is marked now, or its time is shorter now."""
+    PENDING = "pending"
+    """Its time is running, and this delete does not change that."""
+
+
+def leave_time(obj: Object, strategy: Strategy, asked: int | None, now_ms: int) -> Grace:
+    """Mark an object whose deletion begins with the time that it is left, in place; shorten the time where less is asked for."""
+    meta = obj["metadata"]
+    wanted = strategy.grace_period(obj, asked)
+    if wanted is None:
+        return Grace.NONE
+    if "deletionTimestamp" not in meta:
+        meta["deletionTimestamp"] = rfc3339(now_ms + wanted * 1000)
+        meta["deletionGracePeriodSeconds"] = wanted
+        if meta.get("generation", 0) > 0:
+            meta["generation"] += 1
+        return Grace.BEGUN
+    left = meta.get("deletionGracePeriodSeconds")
+    if not left:
+        return Grace.NONE
+    if asked is None or asked >= left:
+        return Grace.PENDING
+    end = datetime.fromisoformat(meta["deletionTimestamp"]) + timedelta(seconds=asked - left)
+    meta["deletionTimestamp"] = rfc3339(int(end.timestamp()) * 1000)
+    meta["deletionGracePeriodSeconds"] = asked
+    return Grace.BEGUN

@@ -19,7 +19,7 @@ from storage.log import Log
 from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write, path_of
 from watchd.registry import metadata
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
-from watchd.registry.changes import same_content, split_status, with_propagation
+from watchd.registry.changes import Grace, leave_time, same_content, split_status, with_propagation
 from watchd.registry.managed.texts import Known
 from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
@@ -97,6 +97,8 @@ class Deletion:
     """Precondition, or empty."""
     propagation: str = ""
     """Background, Foreground, Orphan, or empty for the kind's default."""
+    grace: int | None = None
+    """Seconds that the object is left, for kinds that know such a time."""
 
 
 @attrs.frozen
@@ -502,17 +504,20 @@ class Store:
         checks: list[Check],
     ) -> Written:
         strategy, meta = endpoint.kind.strategy, obj["metadata"]
+        grace = leave_time(obj, strategy, deletion.grace, self.clock.now_ms())
+        if grace is Grace.PENDING:
+            return Written(obj, stored)
         propagation = deletion.propagation
         if strategy.orphans and not propagation and not {metadata.ORPHAN, metadata.FOREGROUND} & set(meta.get("finalizers") or []):
             propagation = "Orphan"
             caller.warnings.extend(filter(None, [strategy.orphans.strip()]))
         finalizers = with_propagation(meta.get("finalizers") or [], propagation)
-        if not finalizers and not strategy.finalizers_hold(obj):
+        waits = grace is Grace.BEGUN and meta["deletionGracePeriodSeconds"]
+        if not waits and not finalizers and not strategy.finalizers_hold(obj):
             if not caller.dry_run:
-                gone = await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
-                _set_revision(obj, gone.revision)
+                await self._erase(endpoint, key, stored, obj, checks, marked=grace is Grace.BEGUN)
             return Written(obj, None, removed=True)
-        if "deletionTimestamp" in meta and finalizers == (meta.get("finalizers") or []):
+        if grace is Grace.NONE and "deletionTimestamp" in meta and finalizers == (meta.get("finalizers") or []):
             return Written(obj, stored)
         if finalizers:
             meta["finalizers"] = finalizers
@@ -529,6 +534,14 @@ class Store:
         written = await self._put(endpoint, key, obj, stored.revision, checks)
         _set_revision(obj, written.revision)
         return Written(obj, written)
+
+    async def _erase(self, endpoint: Endpoint, key: Key, stored: Stored, obj: Object, checks: list[Check], *, marked: bool) -> None:
+        """Remove an object; of one that is `marked` watchers learn first that its deletion has begun, as in the reference."""
+        if marked:
+            obj["metadata"].pop("finalizers", None)
+            stored = await self._put(endpoint, key, obj, stored.revision, checks)
+        gone = await self._append(Write(key, Op.DELETE, expect=stored.revision), checks)
+        _set_revision(obj, gone.revision)
 
     async def delete_each(self, endpoint: Endpoint, found: Sequence[Stored]) -> int:
         """Delete what was found of a kind, by uid; return how many are left, held by finalizers or changed meanwhile."""

@@ -144,6 +144,18 @@ class Strategy:
         del obj
         return {}
 
+    def grace_period(self, obj: Object, asked: int | None) -> int | None:
+        """Return how long a deleted object is left to end by itself, for kinds that somebody ends first (a Pod, by its kubelet).
+
+        Args:
+            obj: the object, whose deletion has not begun.
+            asked: the gracePeriodSeconds of the delete, if it has any.
+
+        Returns: seconds, 0 where it goes at once; None for kinds that know no such time.
+        """
+        del obj, asked
+        return None
+
     def finalizers_hold(self, obj: Object) -> bool:
         """Tell whether something beside metadata.finalizers keeps a deleted object (a Namespace's spec.finalizers)."""
         del obj

@@ -193,7 +193,10 @@ class _Eviction:
             )
             revision = revision and written.object["metadata"]["resourceVersion"]
         deletion = Deletion(
-            uid=options.uid or "", resource_version=revision or "", propagation=options.propagation_policy
+            uid=options.uid or "",
+            resource_version=revision or "",
+            propagation=options.propagation_policy,
+            grace=options.grace_period_seconds,
         )
         await self.store.delete(self.pods, self.namespace, self.name, deletion, self.caller)
 
