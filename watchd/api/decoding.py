@@ -15,7 +15,8 @@ from watchd.registry import metadata
 from watchd.registry.managed.texts import TEXTS, Known, unmark
 from watchd.registry.registry import Endpoint
 from watchd.schema.embedded import MetadataMismatch
-from watchd.schema.typed import TypeMismatch, prune_and_check
+from watchd.schema.goscalars import TypeMismatch
+from watchd.schema.typed import prune_and_check
 from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid, json_type
 
 Object = dict[str, Any]

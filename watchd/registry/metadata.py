@@ -14,7 +14,8 @@ from conversion.gvk import GroupVersion
 from watchd.registry import formats
 from watchd.registry.managed.entries import is_plain
 from watchd.registry.strategy import NameFormat, Object
-from watchd.schema.typed import TypeMismatch, prune_and_check
+from watchd.schema.goscalars import TypeMismatch
+from watchd.schema.typed import prune_and_check
 from watchd.seams import NAME_SUFFIX_LENGTH, Clock, Entropy, rfc3339
 from watchd.status import (
     FieldError,

@@ -10,7 +10,8 @@ import pytest
 from watchd.crd import conditions
 from watchd.crd.definitions import GROUP, KIND, storage_version
 from watchd.registry import metadata
-from watchd.schema.typed import TypeMismatch, prune_and_check
+from watchd.schema.goscalars import TypeMismatch
+from watchd.schema.typed import prune_and_check
 from watchd.seams import SystemClock, SystemEntropy
 from watchd.status import invalid
 

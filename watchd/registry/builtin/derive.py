@@ -37,6 +37,9 @@ ZEROS: dict[str, Any] = {"string": "", "bool": False, "int32": 0, "int64": 0, "d
 NULLABLE = ("[]", "{}", "*")
 """How types begin whose zero value is null."""
 
+OF_OBJECTS = ("apiVersion", "kind")
+"""Fields of Go's TypeMeta, left out where they are empty."""
+
 OWN_ZEROS: dict[str, Any] = {"IntOrString": 0, "Quantity": "0"}
 """Zero values of the structs that have JSON of their own; of the others it is null."""
 
@@ -88,11 +91,16 @@ def _component(component: Schema, message: Any, messages: Schema) -> Schema:
     if not properties:
         return out
     known = {field[0]: field for field in _fields(message, messages)} if isinstance(message, list) else {}
-    order = [*(name for name in ("apiVersion", "kind") if name in properties), *(name for name in known if name in properties)]
+    order = [*(name for name in OF_OBJECTS if name in properties), *(name for name in known if name in properties)]
     order += [name for name in properties if name not in order]
     out["properties"] = {
         name: {**_bare(properties[name]), **_written(known.get(name), messages)} for name in order
     }
+    if known:
+        # Protobuf messages have no field for what every object says of itself.
+        for name in OF_OBJECTS:
+            if name in properties and name not in known:
+                out["properties"][name]["x-go-omitempty"] = True
     return out
 
 

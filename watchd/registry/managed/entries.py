@@ -16,7 +16,7 @@ import orjson
 
 from watchd.registry.managed.errors import InvalidManagedFields, manager_text
 from watchd.registry.managed.fieldset import FieldSet
-from watchd.schema.typed import TypeMismatch, canonical_time
+from watchd.schema.goscalars import TypeMismatch, canonical_time
 from watchd.status import go_quote
 
 Entry = dict[str, Any]
