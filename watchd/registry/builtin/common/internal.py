@@ -12,7 +12,14 @@ Schema = dict[str, Any]
 TAGGED = ("io.k8s.apimachinery.",)
 """Packages whose types are the same inside: they keep their JSON names."""
 
-INITIALISMS = {"uid": "UID", "ip": "IP", "clusterIP": "ClusterIP", "podIP": "PodIP", "hostIP": "HostIP"}
+INITIALISMS = {
+    "uid": "UID",
+    "ip": "IP",
+    "clusterIP": "ClusterIP",
+    "podIP": "PodIP",
+    "hostIP": "HostIP",
+    "apiVersion": "APIVersion",
+}
 """Fields that Go does not write as their JSON name with a capital."""
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "clusterrolebindings": "bindings",
+    "clusterroles": "roles",
+    "rolebindings": "bindings",
+    "roles": "roles",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS: dict[str, str] = {
+    "clusterrolebindings": "bindings",
+    "rolebindings": "bindings",
+}
