@@ -82,7 +82,7 @@ class Credentials:
     server_file: Path
     """Certificate and key, PEM: for SSLContext.load_cert_chain."""
     admin_token: str = attrs.field(repr=False)
-    account_key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
+    account_key: ec.EllipticCurvePrivateKey = attrs.field(repr=False, eq=False)
     """Signs tokens of ServiceAccounts, on P-256."""
     kubeconfig: Path
     """Where it goes; `write_kubeconfig` writes it once the port is known."""

@@ -105,12 +105,12 @@ class API:
             return self._unknown(info)
         # All namespaces of a built-in kind can be read at once, and no more; other paths out of scope are nobody's.
         across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
-        if not _in_scope(endpoint, info) and not (across and "list" in endpoint.kind.verbs):
+        if not _in_scope(endpoint, info) and not (across and _listed(endpoint)):
             return self._unknown(info)
         # The reference routes HEAD to custom kinds alone (PROTOCOL.md section 3).
         head = request.method == "HEAD" and not endpoint.kind.custom and not proxied
         # Custom kinds say themselves that they have no such verb, and first whether they have the subresource.
-        verbless = not info.verb and not endpoint.kind.custom
+        verbless = not info.verb and not endpoint.kind.custom and not proxied
         if head or verbless or not _in_scope(endpoint, info):
             raise method_not_allowed()
         call = Call(request, info, endpoint, user)
@@ -145,7 +145,12 @@ def _in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:
     if not kind.namespaced:
         # A Namespace stands under its own name, and under no other namespace: authorization goes by that.
         return not info.namespace or (info.resource == "namespaces" and not info.group and info.namespace == info.name)
-    return bool(info.namespace) or info.verb in {"list", "watch"}
+    return bool(info.namespace) or (info.verb in {"list", "watch"} and _listed(endpoint))
+
+
+def _listed(endpoint: Endpoint) -> bool:
+    """Tell whether a kind has a collection over all namespaces."""
+    return "list" in endpoint.kind.verbs
 
 
 def _attributes(user: User, info: RequestInfo) -> Attributes:

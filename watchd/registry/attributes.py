@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -64,6 +64,9 @@ class Attributes:
     """Conditions on other keys that the append is made under: a member that looked something up adds what it saw."""
     warnings: list[str] = attrs.field(factory=list)
     """Texts for the Warning header."""
+    ended: list[Callable[[bool], None]] = attrs.field(factory=list)
+    """Told once whether the object was stored. A member of `validate` adds to it what it has to undo or to forget; from then on
+    the write goes to its end whoever is cancelled."""
 
 
 class Admission(Protocol):

@@ -248,7 +248,8 @@ class Store:
             return Written(_as_stored(endpoint, obj), None, created=True)
         metadata.drop_resource_version(obj["metadata"])
         try:
-            stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
+            with trio.CancelScope(shield=bool(attributes.ended)):
+                stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
         except storage_errors.Conflict as error:
             if error.key == key:
                 raise _taken(endpoint, attributes.name, await self.log.get(key)) from error
@@ -261,16 +262,28 @@ class Store:
         kind = attributes.kind
         stock = self.stocks.get((kind.group, kind.names.plural)) if self.stocks and not attributes.subresource else None
         if stock is None:
-            return await write()
+            return await self._told(attributes, write)
         # A write that was handed over is stored even where its caller is cancelled, and its outcome has to be known here.
         with trio.CancelScope(shield=True):
             settle = await stock.take(attributes)
             stored = False
             try:
-                written = await write()
+                written = await self._told(attributes, write)
                 stored = written is not None and not written.removed and not attributes.dry_run
             finally:
                 await settle(stored)
+        return written
+
+    @staticmethod
+    async def _told(attributes: Attributes, write: Callable[[], Awaitable[W]]) -> W:
+        """Write, and tell the admission members that asked for it how it ended."""
+        stored = False
+        try:
+            written = await write()
+            stored = written is not None and not written.removed
+        finally:
+            for tell in attributes.ended:
+                tell(stored)
         return written
 
     async def _removed(self, endpoint: Endpoint, written: Written, caller: Caller) -> Written:
@@ -382,7 +395,8 @@ class Store:
     ) -> Written:
         """Prepare, validate and store a changed object that admission has had."""
         await self._prepare_update(endpoint, attributes, new, old, validate=validate)
-        return await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
+        with trio.CancelScope(shield=bool(attributes.ended)):
+            return await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
 
     async def _prepare_update(
         self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object, *, validate: bool

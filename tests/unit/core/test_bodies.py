@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from watchd.api.verbs import DECODED_IN_LINE
+from watchd.api.call import DECODED_IN_LINE
 from watchd.seams import InlineRunner
 
 GVK = '"apiVersion":"example.com/v1","kind":"Thing"'

@@ -55,6 +55,7 @@ def test_the_first_start_makes_everything_private(tmp_path):
         "pki/ca.pem": 0o600,
         "pki/ca.crt": 0o644,
         "pki/server.pem": 0o600,
+        "pki/sa.key": 0o600,
         "admin.token": 0o600,
         "kubeconfig": 0o600,
     }

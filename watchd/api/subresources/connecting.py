@@ -14,6 +14,7 @@ import attrs
 
 from watchd.api.call import Call
 from watchd.api.message import Response
+from watchd.api.warning import warning_headers
 from watchd.names import dns1123_subdomain
 from watchd.registry.builtin.common.fields import NEGATIVE, forbidden, invalid, not_supported
 from watchd.registry.store import Store
@@ -33,6 +34,9 @@ STREAMS = ("All", "Stdout", "Stderr")
 SCHEMES = ("http", "https", "")
 """What the name of a proxy's path may begin with."""
 
+NO_FIELD = "[]"
+"""How the reference writes the path of no field."""
+
 INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -50,7 +54,7 @@ class Connections:
         pod = await self.store.find("", "pods", call.info.namespace, call.info.name)
         _check_container(pod, call.request.param("container"))
         if not pod["spec"].get("nodeName"):
-            return Response(204, call.headers("application/json"))
+            return Response(204, warning_headers(call.warnings))
         raise await self._no_kubelet(pod)
 
     async def exec(self, call: Call) -> Response:
@@ -166,12 +170,12 @@ def _log_problems(options: Mapping[str, Any]) -> list[FieldError]:
     if limit is not None and limit < 1:
         out.append(invalid("limitBytes", limit, "must be greater than 0"))
     if since is not None and "sinceTime" in options:
-        out.append(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        out.append(forbidden(NO_FIELD, "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     elif since is not None and since < 1:
         out.append(invalid("sinceSeconds", since, "must be greater than 0"))
     stream = options.get("stream", "All")
     if stream not in STREAMS:
         out.append(not_supported("stream", stream, STREAMS))
     if stream != "All" and tail is not None:
-        out.append(forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"))
+        out.append(forbidden(NO_FIELD, "`tailLines` and specific `stream` are mutually exclusive for now"))
     return out

@@ -1,0 +1,64 @@
+"""ResourceQuota: nothing is created beyond what a namespace may have (the admission plugin of that name).
+
+What is about to be written is charged to the status of each quota that counts it, and refused where that is more than allowed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from storage.log import Log
+from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.quota.ledger import Ledger
+from watchd.registry.registry import Registry
+from watchd.registry.store import Store
+
+QUOTAS = "resourcequotas"
+
+PAGE = 500
+"""Quotas of a namespace that are looked at: people have a handful."""
+
+IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
+"""What is never counted, beside reviews and other objects that are not stored."""
+
+
+class ResourceQuota:
+    """Admission member. `store` is set once there is one: it goes through this very chain."""
+
+    def __init__(self, log: Log, registry: Registry, ledger: Ledger) -> None:
+        self._log = log
+        self._quotas = registry.hub("", QUOTAS)
+        self._ledger = ledger
+        self.store: Store | None = None
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Let pass: what other members fill in counts too."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Charge what the object counts for. Raises StatusError 403 where that is too much."""
+        kind = attributes.kind
+        if not kind.namespaced or kind.virtual or attributes.operation is Operation.DELETE or self.store is None:
+            return
+        if (kind.group, kind.names.plural) in IGNORED:
+            return
+        prefix = self._quotas.prefix(attributes.namespace)
+        found = await self._log.scan(prefix, limit=1)
+        if not found.items:
+            return
+        # Only here: most namespaces have no quota, and most servers no namespace that has.
+        from watchd.admission.resourcequota_charge import Charge  # noqa: PLC0415 - see above
+
+        charge = Charge(self.store, self._quotas, attributes)
+        if not charge.handled:
+            return
+        if attributes.dry_run:
+            charge.check((await self._log.scan(prefix, limit=PAGE)).items)
+            return
+        await self._ledger.enter(attributes.namespace)
+        attributes.ended.append(partial(self._ended, attributes.namespace))
+        async with self._ledger.charging(attributes.namespace):
+            page = await self._log.scan(prefix, limit=PAGE)
+            await charge.make(page.items)
+
+    def _ended(self, namespace: str, stored: bool) -> None:  # noqa: FBT001 - the hook's own form
+        self._ledger.leave(namespace, stored=stored)
