@@ -17,6 +17,8 @@ class Watchd(Peer):
     """One process that serves, and what it spawns."""
 
     name = "watchd"
+    module = "watchd"
+    """What Python runs."""
 
     def __init__(self, directory: Path) -> None:
         """Choose ports: known ones, so that readiness can be asked for from the first instant on."""
@@ -31,7 +33,7 @@ class Watchd(Peer):
         self._server = self._spawn(
             [
                 sys.executable,
-                *("-m", "watchd", "serve"),
+                *("-m", self.module, "serve"),
                 *("--data-dir", str(self._data)),
                 *("--bind", f"127.0.0.1:{self._port}"),
                 *("--insecure-http", f"127.0.0.1:{self._plain_port}"),

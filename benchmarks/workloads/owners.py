@@ -1,22 +1,35 @@
-"""What managedFields cost an update: decode, change and store one custom resource, with and without, in this process.
+"""What managedFields cost an update of a custom resource, with and without, in this process and over HTTPS.
 
-Nothing of the reference is like it. Both ways take their turns, so that the machine's moods hit them alike; the objects
-have 1.3 KB before managedFields. A client sends back what it read, managedFields too, a second after the last update of
-the object, so that their times move.
+In process an object is decoded, changed and stored; over HTTPS a server that keeps none stands beside watchd. Nothing of
+the reference is like it. Both ways take their turns, so that the machine's moods hit them alike; the objects have 1.3 KB
+before managedFields. A client sends back what it read, managedFields too, a second after the last update of the object,
+so that their times move.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 import trio
 
+from benchmarks.asking import define
+from benchmarks.clients.connection import Connection
+from benchmarks.errors import ClientFailed
 from benchmarks.figures import Figure, Run
+from benchmarks.meter import Meter
+from benchmarks.peers.forgetful import Forgetful, ForgetfulStore
 from benchmarks.peers.peer import Peer
+from benchmarks.peers.watchd import Watchd
+from benchmarks.widgets import COLLECTION, name_of, widget
 from benchmarks.workloads.case import Bench, Case, Setting, Workload
 from conversion.json_codec import JsonCodec
 from storage.memory_log import MemoryLog
@@ -25,7 +38,6 @@ from watchd.api.decoding import decode_object
 from watchd.api.options import UpdateOptions
 from watchd.crd.install import kind_of
 from watchd.registry.attributes import Attributes
-from watchd.registry.managed.texts import Known
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.store import Caller, Store
 from watchd.seams import SystemEntropy
@@ -38,6 +50,9 @@ OBJECTS = 25
 """Objects that are updated in turn, all of them in each second. Odd, so that the first of the two ways changes."""
 
 TRACKED, BARE = "tracked", "bare"
+
+OBJECTS_A_TURN = 500
+"""PUTs to one server before the other has its turn: some 30 ticks of 10 ms, in which the system counts CPU."""
 
 WARM_UP = 50
 """Updates that are not counted."""
@@ -130,21 +145,6 @@ class _Open:
         """Refuse nothing."""
 
 
-class _Forgetful(Store):
-    """A Store that keeps no managedFields."""
-
-    def _track(
-        self,
-        endpoint: Endpoint,
-        new: Object,
-        old: Object | None,
-        known: Known | None,
-        subresource: str,
-        caller: Caller,
-    ) -> Known | None:
-        """Leave the object as it is."""
-
-
 class _Later:
     """A clock that is told when to go on: within one second the times in managedFields would not move."""
 
@@ -168,7 +168,7 @@ async def _measured(count: int) -> dict[bool, float]:
     registry = Registry(log)
     stores = {
         tracks: kind(log, registry, clock=clock, entropy=SystemEntropy(), admission=_Open())
-        for tracks, kind in ((True, Store), (False, _Forgetful))
+        for tracks, kind in ((True, Store), (False, ForgetfulStore))
     }
     await registry.install(kind_of(DEFINITION))
     endpoint = registry.hub("bench.example.com", "workers")
@@ -222,11 +222,54 @@ def _run(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # n
     return {Figure.CPU_OPERATION: taken / count * 1e6, Figure.THROUGHPUT: count / taken}
 
 
+async def _put_over_https(servers: Mapping[bool, Peer], count: int) -> dict[bool, float]:
+    """Return the servers' CPU seconds of PUTs by one client over HTTPS, by whether owners are tracked."""
+    connections = {tracks: await Connection.open(peer.endpoint) for tracks, peer in servers.items()}
+    objects: dict[bool, list[Object]] = {True: [], False: []}
+    for tracks, connection in connections.items():
+        for index in range(OBJECTS):
+            _, body = await connection.request("POST", f"{COLLECTION}?fieldManager=creator", widget(name_of(index), 0))
+            objects[tracks].append(orjson.loads(body))
+    taken = {True: 0.0, False: 0.0}
+    for turn in range(-1, max(1, count // OBJECTS_A_TURN)):
+        for tracks, connection in connections.items():
+            meter = Meter(servers[tracks].pids)
+            for number in range(OBJECTS_A_TURN):
+                obj = objects[tracks][number % OBJECTS]
+                obj["spec"]["seq"] = obj["spec"]["seq"] + 1
+                path = f"{COLLECTION}/{name_of(number % OBJECTS)}?fieldManager=editor"
+                status, body = await connection.request("PUT", path, orjson.dumps(obj))
+                if status != HTTPStatus.OK:
+                    raise ClientFailed(f"a PUT was answered {status}: {body[:200]!r}")
+                objects[tracks][number % OBJECTS] = orjson.loads(body)
+            # The first turn warms up.
+            taken[tracks] += meter.read().server_cpu if turn >= 0 else 0.0
+    for connection in connections.values():
+        await connection.aclose()
+    return taken
+
+
+def _run_https(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # noqa: FBT001  # bound by `cases`
+    count = max(OBJECTS_A_TURN, bench.counts.puts // OBJECTS_A_TURN * OBJECTS_A_TURN)
+    with ExitStack() as stack:
+        servers: dict[bool, Peer] = {}
+        for with_owners, make in ((True, Watchd), (False, Forgetful)):
+            peer = make(Path(stack.enter_context(TemporaryDirectory(prefix="bench-owners-"))))
+            stack.callback(peer.stop)
+            peer.start()
+            define(peer.endpoint)
+            servers[with_owners] = peer
+        taken = trio.run(_put_over_https, servers, count)[tracks]
+    return {Figure.CPU_OPERATION: taken / count * 1e6}
+
+
 def cases(bench: Bench) -> list[Case]:
     """With and without."""
     return [
         Case("update without managedFields", partial(_run, bench, False)),
         Case("update with managedFields", partial(_run, bench, True)),
+        Case("PUT over HTTPS without managedFields", partial(_run_https, bench, False)),
+        Case("PUT over HTTPS with managedFields", partial(_run_https, bench, True)),
     ]
 
 
