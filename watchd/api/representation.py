@@ -10,6 +10,7 @@ import attrs
 from watchd.api.negotiate import Transformation
 from watchd.registry.columns import Column, columns_of
 from watchd.registry.registry import Endpoint
+from watchd.registry.strategy import Strategy
 from watchd.registry.view import Form, Projection
 from watchd.seams import Clock
 from watchd.status import FieldError, FieldProblem, Reason, StatusError, bad_request, internal
@@ -85,7 +86,7 @@ def _table(endpoint: Endpoint, api_version: str, include: str, clock: Clock) -> 
         raise bad_request(f"Unable to convert to Table as requested: {error}")
     columns = columns_of(endpoint.kind, endpoint.version)
     definitions = [column.definition() for column in columns]
-    row = _row(columns, api_version, include or "Metadata", clock)
+    row = _row(columns, endpoint.kind.strategy, api_version, include or "Metadata", clock)
 
     def one(obj: Object) -> Object:
         return _whole(api_version, obj, definitions, row(obj))
@@ -107,13 +108,14 @@ def _whole(api_version: str, obj: Object, definitions: list[Object] | None, row:
     }
 
 
-def _row(columns: Sequence[Column], api_version: str, include: str, clock: Clock) -> Projection:
+def _row(columns: Sequence[Column], strategy: Strategy, api_version: str, include: str, clock: Clock) -> Projection:
     partial = _partial(api_version)
 
     def project(obj: Object) -> Object:
         now_ms = clock.now_ms()
         cells = [column.cell(obj, now_ms) for column in columns]
         shown = {"Object": obj, "Metadata": partial(obj), "None": None}[include]
-        return {"cells": cells, "object": shown}
+        conditions = strategy.row_conditions(obj)
+        return {"cells": cells, "object": shown} | ({"conditions": conditions} if conditions else {})
 
     return project

@@ -156,6 +156,11 @@ class Strategy:
         del obj, asked
         return None
 
+    def row_conditions(self, obj: Object) -> list[Object]:
+        """Return what a Table's row says of an object beside its cells (metav1.TableRowCondition)."""
+        del obj
+        return []
+
     def finalizers_hold(self, obj: Object) -> bool:
         """Tell whether something beside metadata.finalizers keeps a deleted object (a Namespace's spec.finalizers)."""
         del obj

@@ -10,6 +10,8 @@ STRATEGIES: dict[str, str] = {
     "events": "event",
     "services": "service",
     "replicationcontrollers": "replicationcontroller",
+    "pods": "pod",
+    "podtemplates": "podtemplate",
 }
 
 COLUMNS: dict[str, str] = {
@@ -20,4 +22,6 @@ COLUMNS: dict[str, str] = {
     "events": "event",
     "services": "service",
     "replicationcontrollers": "replicationcontroller",
+    "pods": "pod_columns",
+    "podtemplates": "podtemplate",
 }

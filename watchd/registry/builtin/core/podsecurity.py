@@ -9,8 +9,8 @@ from typing import Any
 from watchd.names import dns1123_subdomain
 from watchd.registry.builtin.common.addresses import duplicate
 from watchd.registry.builtin.common.fields import forbidden, invalid, not_supported, one_of, required
-from watchd.registry.builtin.common.internal import internal
 from watchd.registry.builtin.common.values import descending_path, too_long, user_or_group
+from watchd.registry.builtin.core.internalspec import told
 from watchd.status import FieldError
 
 Object = dict[str, Any]
@@ -67,11 +67,11 @@ def security_problems(context: Object | None, path: str, *, host_users: bool) ->
     out += _seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
     if context.get("allowPrivilegeEscalation") is False:
         why = "cannot set `allowPrivilegeEscalation` to false and "
-        told = internal(context, "io.k8s.api.core.v1.SecurityContext")
+        quoted = told(context, "SecurityContext")
         if context.get("privileged"):
-            out.append(invalid(path, told, f"{why}`privileged` to true"))
+            out.append(invalid(path, quoted, f"{why}`privileged` to true"))
         added = (context.get("capabilities") or {}).get("add") or ()
-        out += [invalid(path, told, f"{why}`capabilities.Add` CAP_SYS_ADMIN") for name in added if name == "CAP_SYS_ADMIN"]
+        out += [invalid(path, quoted, f"{why}`capabilities.Add` CAP_SYS_ADMIN") for name in added if name == "CAP_SYS_ADMIN"]
     out += _windows_options(context.get("windowsOptions"), f"{path}.windowsOptions")
     return out + _app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile")
 
@@ -129,8 +129,7 @@ def _seccomp(profile: Object | None, path: str) -> list[FieldError]:
         out.append(not_supported(f"{path}.type", kind, PROFILES))
     at = f"{path}.localhostProfile"
     if kind != LOCALHOST:
-        told = internal(profile, "io.k8s.api.core.v1.SeccompProfile")
-        return out if file is None else [*out, invalid(at, told, "can only be set when seccomp type is Localhost")]
+        return out if file is None else [*out, invalid(at, told(profile, "SeccompProfile"), "can only be set when seccomp type is Localhost")]
     return out + ([required(at, "must be set when seccomp type is Localhost")] if file is None else descending_path(file, at))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from watchd.names import dns1123_subdomain, qualified_name
 from watchd.registry.builtin.common.addresses import address_problems, duplicate
 from watchd.registry.builtin.common.fields import forbidden, invalid, one_of, required
-from watchd.registry.builtin.common.internal import internal
 from watchd.registry.builtin.common.selectors import label_problems
 from watchd.registry.builtin.common.values import (
     INT32_MAX,
@@ -26,6 +25,7 @@ from watchd.registry.builtin.core.containers import (
     ephemeral_container_problems,
     init_container_problems,
 )
+from watchd.registry.builtin.core.internalspec import told
 from watchd.registry.builtin.core.podannotations import MIRROR, agreement_problems, annotation_problems
 from watchd.registry.builtin.core.podresources import pod_resource_problems
 from watchd.registry.builtin.core.podsecurity import host_process_problems, pod_security_problems, system_problems
@@ -135,11 +135,11 @@ def _claims(claims: Any, pod: Object | None, path: str) -> list[FieldError]:
             out += label(name, f"{at}.name")
             seen.add(name)
         given = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(field) is not None]
-        told = internal(claim, "io.k8s.api.core.v1.PodResourceClaim")
+        quoted = told(claim, "PodResourceClaim")
         if len(given) > 1:
-            out.append(invalid(at, told, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
+            out.append(invalid(at, quoted, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
         elif not given:
-            out.append(invalid(at, told, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
+            out.append(invalid(at, quoted, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
         for field in given:
             out += subdomain(claim[field], f"{at}.{field}")
     return out
@@ -206,7 +206,7 @@ def _host_users(spec: Object, containers: list[tuple[str, Object]], path: str) -
         return []
     why = "when `hostUsers` is false"
     fields = (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
-    out = [forbidden(f"{path}.{told}", why) for field, told in fields if spec.get(field)]
+    out = [forbidden(f"{path}.{name}", why) for field, name in fields if spec.get(field)]
     return out + [forbidden(f"{at}.volumeDevices", why) for at, container in containers if container.get("volumeDevices")]
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from watchd.names import SUBDOMAIN_MAX, dns1123_label, dns1123_subdomain
 from watchd.registry.builtin.common.fields import forbidden, invalid, not_supported, required
-from watchd.registry.builtin.common.internal import internal
 from watchd.registry.builtin.common.selectors import selector_problems
 from watchd.registry.builtin.common.values import local_path, too_long, user_or_group
+from watchd.registry.builtin.core.internalspec import told
 from watchd.registry.builtin.core.variables import FOR_FILES, field_ref_problems, resource_ref_problems
 from watchd.status import FieldError
 
@@ -67,10 +67,10 @@ class _Paths:
         self._path = path
         self._taken: set[str] = set()
 
-    def take(self, where: str, told: str) -> list[FieldError]:
-        """Take a path; `told` is what the error quotes where it is taken already."""
+    def take(self, where: str, quoted: str) -> list[FieldError]:
+        """Take a path; `quoted` is what the error quotes where it is taken already."""
         if where in self._taken:
-            return [invalid(self._path, told, CONFLICT)]
+            return [invalid(self._path, quoted, CONFLICT)]
         self._taken.add(where)
         return []
 
@@ -126,14 +126,12 @@ def _trust_bundle(bundle: Object, path: str, paths: _Paths) -> list[FieldError]:
     selector = bundle.get("labelSelector")
     out: list[FieldError] = []
     if name is not None and signer is not None:
-        told = internal(bundle, "io.k8s.api.core.v1.ClusterTrustBundleProjection")
-        out.append(invalid(path, told, "only one of name and signerName may be used"))
+        out.append(invalid(path, told(bundle, "ClusterTrustBundleProjection"), "only one of name and signerName may be used"))
     elif name is not None:
         out += [] if name else [required(f"{path}.name", "must be a valid object name")]
         out += [invalid(f"{path}.name", name, f"not a valid clustertrustbundlename: {text}") for text in _bundle_name(name)]
         if selector is not None:
-            told = internal(selector, "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")
-            out.append(invalid(f"{path}.labelSelector", told, "labelSelector must be unset if name is specified"))
+            out.append(invalid(f"{path}.labelSelector", told(selector, "n"), "labelSelector must be unset if name is specified"))
     elif signer is not None:
         out += [] if signer else [required(f"{path}.signerName", "must be a valid signer name")]
         out += signer_problems(signer, f"{path}.signerName") + selector_problems(selector, f"{path}.labelSelector")

@@ -1,0 +1,85 @@
+"""Fields of pod specs that the reference drops unless a feature gate is on, and does not have on from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Object = dict[str, Any]
+
+_KINDS = ("initContainers", "containers", "ephemeralContainers")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_HOOKS = ("postStart", "preStop")
+_FILES = ("secret", "configMap", "downwardAPI", "projected")
+
+
+def drop_disabled(spec: Object, old: Object | None = None) -> None:
+    """Drop what is gated, in place. What the old spec has of it somewhere is kept everywhere, as in the reference."""
+    for field, holders in _GATED:
+        if old is not None and any(field in holder for holder in holders(old)):
+            continue
+        for holder in holders(spec):
+            holder.pop(field, None)
+
+
+def _spec(spec: Object) -> Iterator[Object]:
+    yield spec
+
+
+def _containers(spec: Object) -> Iterator[Object]:
+    for kind in _KINDS:
+        yield from spec.get(kind) or ()
+
+
+def _mounts(spec: Object) -> Iterator[Object]:
+    for container in _containers(spec):
+        yield from container.get("volumeMounts") or ()
+
+
+def _lifecycles(spec: Object) -> Iterator[Object]:
+    for container in _containers(spec):
+        if container.get("lifecycle"):
+            yield container["lifecycle"]
+
+
+def _actions(kind: str) -> Callable[[Object], Iterator[Object]]:
+    def found(spec: Object) -> Iterator[Object]:
+        for container in _containers(spec):
+            holders = [container.get(field) for field in _PROBES] + [(container.get("lifecycle") or {}).get(field) for field in _HOOKS]
+            yield from (holder[kind] for holder in holders if holder and holder.get(kind))
+
+    return found
+
+
+def _empty_dirs(spec: Object) -> Iterator[Object]:
+    for volume in spec.get("volumes") or ():
+        if volume.get("emptyDir"):
+            yield volume["emptyDir"]
+
+
+def _file_volumes(spec: Object) -> Iterator[Object]:
+    for volume in spec.get("volumes") or ():
+        yield from (volume[kind] for kind in _FILES if volume.get(kind))
+
+
+def _files(spec: Object) -> Iterator[Object]:
+    for source in _file_volumes(spec):
+        yield from source.get("items") or ()
+        for part in source.get("sources") or ():
+            for one in part.values():
+                if isinstance(one, dict):
+                    yield one
+                    yield from one.get("items") or ()
+
+
+_GATED: tuple[tuple[str, Callable[[Object], Iterator[Object]]], ...] = (
+    ("schedulingGroup", _spec),
+    ("evictionResponders", _spec),
+    ("bindMountOptions", _mounts),
+    ("stopSignal", _lifecycles),
+    ("protocol", _actions("httpGet")),
+    ("mode", _actions("grpc")),
+    ("mode", _empty_dirs),
+    ("defaultUser", _file_volumes),
+    ("user", _files),
+)
