@@ -29,8 +29,10 @@ from storage.memory_log import MemoryLog
 from storage.types import Record
 from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
+from watchd.admission.limitranger import LimitRanger
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
 from watchd.admission.pools import AddressPool, PortPool
+from watchd.admission.resourcequota import ResourceQuota
 from watchd.admission.service_stock import restock
 from watchd.api import version
 from watchd.api.admin import Admin
@@ -61,6 +63,7 @@ from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FrameCache
+from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
 from watchd.registry.store import Store
 from watchd.registry.value import tag_of
@@ -71,6 +74,7 @@ from watchd.serving.listeners import Bound, Listener, Tls, advertised
 from watchd.serving.stream import Streams
 from watchd.status import StatusError
 from watchd.values import Durability
+from watchd.webhooks import caller, open_webhooks
 
 RING_BYTES = 64 << 20
 """Recent records that watchers read from memory: minutes of a busy server, a few per cent of a small machine."""
@@ -199,11 +203,14 @@ async def _make_parts(
     bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
     registry = Registry(log)
     await registry.install_all([*KINDS, definitions.KIND])
-    admission = Chain([NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)])
+    ledger = Ledger()
+    quota = ResourceQuota(log, registry, ledger)
+    admission = Chain([NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry), LimitRanger(log, registry), quota])
     metrics = Metrics()
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
     )
+    quota.store = store
     ports = config.service_node_port_range
     addresses = AddressPool(store, config.service_cluster_ip_range, entropy)
     store.stocks["", "services"] = await restock(store, addresses, PortPool(ports.first, ports.last, entropy))
@@ -258,11 +265,12 @@ async def _serve(
 ) -> None:
     """Run all parts of the server over an open log."""
     health = _health(config, log)
-    async with trio.open_nursery() as background:
+    async with open_webhooks() as webhooks, trio.open_nursery() as background:
         await background.start(log.run)
         parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
         await parts.bus.start()
-        await _start_controllers(background, config, parts, credentials, health)
+        custom = Definitions(parts.store, parts.bus, partial(caller, webhooks), entropy.uid)
+        await _start_controllers(background, config, parts, custom, credentials, health)
         background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
         async with trio.open_nursery() as doors:
             shutdown = trio.Event()
@@ -288,11 +296,15 @@ async def _serve(
 
 
 async def _start_controllers(
-    nursery: trio.Nursery, config: Config, parts: _Parts, credentials: Credentials, health: Health
+    nursery: trio.Nursery,
+    config: Config,
+    parts: _Parts,
+    custom: Definitions,
+    credentials: Credentials,
+    health: Health,
 ) -> None:
     """Start what makes a bare API server livable, each under a supervisor. Raises StartError."""
     store, bus = parts.store, parts.bus
-    custom = Definitions(store, bus)
     await custom.load()
     namespaces = Namespaces(store, bus)
     try:

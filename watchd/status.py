@@ -43,6 +43,7 @@ class Reason(StrEnum):
     SERVER_TIMEOUT = "ServerTimeout"
     TIMEOUT = "Timeout"
     INSUFFICIENT_STORAGE = "InsufficientStorage"
+    STORAGE_READ_ERROR = "StorageReadError"
 
 
 CODES: dict[Reason, int] = {
@@ -66,6 +67,7 @@ CODES: dict[Reason, int] = {
     Reason.SERVER_TIMEOUT: 500,
     Reason.TIMEOUT: 504,
     Reason.INSUFFICIENT_STORAGE: 507,
+    Reason.STORAGE_READ_ERROR: 500,
 }
 """The one table of HTTP statuses."""
 

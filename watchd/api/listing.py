@@ -9,13 +9,14 @@ import trio
 
 from storage.errors import Compacted, FutureRevision
 from storage.log import Log
-from storage.types import Key, Page, Revision, Stored
+from storage.types import Key, Page, Revision, Stored, path_of
 from watchd.api.continuation import Continuation, expired_continuation
 from watchd.api.options import ListOptions, Position
 from watchd.api.plans import ListPlan, WatchCore
 from watchd.registry.registry import Endpoint
+from watchd.registry.translated import ready, ready_at_hub, wanted
 from watchd.registry.view import View
-from watchd.status import expired, too_large_resource_version
+from watchd.status import Cause, Reason, StatusError, expired, too_large_resource_version
 
 FUTURE_WAIT_SECONDS = 3.0
 """How long a read waits for a revision that has not come yet (PROTOCOL section 1)."""
@@ -75,9 +76,21 @@ async def begin_list(
     if endpoint.kind.custom and view.form is None:
         reading.metadata["continue"] = ""
     reading.metadata["resourceVersion"] = str(reading.revision)
+    try:
+        await ready(endpoint.kind, view.version, reading.items)
+    except StatusError as error:
+        raise _unreadable(endpoint, reading.items[0], error) from error
     if reading.paged and reading.next is not None:
         await _point_onwards(core.log, prefix, position, reading, view)
     return reading
+
+
+def _unreadable(endpoint: Endpoint, first: Stored, error: StatusError) -> StatusError:
+    """Return what the reference says of a list whose objects cannot be shown; it names the first."""
+    cause = Cause("UnexpectedServerResponse", error.message, f"/registry/{endpoint.group}/{endpoint.resource}/{path_of(first.key)}")
+    return StatusError(
+        Reason.STORAGE_READ_ERROR, error.message, name="list", group=endpoint.group, kind=endpoint.resource, causes=[cause]
+    )
 
 
 async def list_objects(
@@ -164,7 +177,7 @@ async def finish_list(log: Log, prefix: bytes, reading: Reading, view: View) -> 
         while reading.next is not None:
             await trio.lowlevel.checkpoint()
             page = await log.scan(prefix, start=reading.next, limit=PAGE_KEYS, at=reading.revision)
-            reading.items += [stored for stored in page.items if view.wants(stored)]
+            reading.items += await wanted(view, page.items)
             reading.next = page.next
 
 
@@ -177,6 +190,7 @@ async def _read(log: Log, prefix: bytes, position: Position, limit: int, view: V
     while True:
         page = await log.scan(prefix, start=start, limit=PAGE_KEYS, at=at)
         at = page.revision
+        await ready_at_hub(view.kind, page.items)
         for stored in page.items:
             if not view.wants(stored):
                 continue

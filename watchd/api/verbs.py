@@ -37,6 +37,7 @@ from watchd.registry import metadata
 from watchd.registry.kind import SUBRESOURCE_VERBS
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Caller, Deletion, Store, Written
+from watchd.registry.translated import ready
 from watchd.registry.view import View, load
 from watchd.seams import Entropy, Runner, rfc3339
 from watchd.status import (
@@ -147,6 +148,7 @@ class Verbs:
         options = GetOptions.parse(call.request.query)
         await wait_until(self._core, options.minimum())
         stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
+        await ready(call.endpoint.kind, call.endpoint.version.name, [stored])
         if call.info.subresource == SCALE:
             obj = load(call.endpoint.kind, call.endpoint.version.name, stored)
             return self._respond_scale(call, accepted, scaling.scale_of(call.endpoint, obj))
@@ -226,7 +228,7 @@ class Verbs:
         obj = await self._body(call, options)
         caller = call.caller(options)
         written = await self._store.create(call.endpoint, call.info.namespace, obj, caller)
-        return self._written(call, 201, accepted, written)
+        return await self._written(call, 201, accepted, written)
 
     async def _update(self, call: Call) -> Response:
         accepted = call.accept()
@@ -260,7 +262,7 @@ class Verbs:
             create=make if call.endpoint.kind.strategy.create_on_update and not call.info.subresource else None,
             replaces=True,
         )
-        return self._written(call, 201 if written.created else 200, accepted, written)
+        return await self._written(call, 201 if written.created else 200, accepted, written)
 
     async def _patch(self, call: Call) -> Response:
         accepted = call.accept()
@@ -310,7 +312,7 @@ class Verbs:
             subresource=call.info.subresource,
             attempts=PATCH_ATTEMPTS,
         )
-        return self._written(call, 200, accepted, written)
+        return await self._written(call, 200, accepted, written)
 
     async def _apply(
         self, call: Call, accepted: negotiate.Accepted, options: PatchOptions, applied: Applied
@@ -354,7 +356,7 @@ class Verbs:
             create=None if info.subresource else make,
             tracked=True,
         )
-        return self._written(call, 201 if written.created else 200, accepted, written)
+        return await self._written(call, 201 if written.created else 200, accepted, written)
 
     async def _scale(
         self,
@@ -398,7 +400,7 @@ class Verbs:
         caller = call.caller(options)
         written = await self._store.delete(call.endpoint, call.info.namespace, call.info.name, deletion, caller)
         if not written.removed or call.endpoint.kind.strategy.returns_deleted:
-            return self._written(call, 200, accepted, written)
+            return await self._written(call, 200, accepted, written)
         status = success(
             name=call.info.name,
             group=call.endpoint.group,
@@ -441,9 +443,10 @@ class Verbs:
         body = await call.request.read_body(MAX_BODY_BYTES)
         return await decoded(self._runner, body, decode_object, _shown(call), body, codec, options, call.warnings)
 
-    def _written(self, call: Call, code: int, accepted: negotiate.Accepted, written: Written) -> Response:
+    async def _written(self, call: Call, code: int, accepted: negotiate.Accepted, written: Written) -> Response:
         view = self._view(call, accepted)
         if written.stored is not None and not accepted.pretty:
+            await ready(call.endpoint.kind, call.endpoint.version.name, [written.stored])
             return call.send(code, accepted, view.body(written.stored))
         obj = written.object if view.projection is None else view.projection(written.object)
         return call.respond(code, accepted, obj)

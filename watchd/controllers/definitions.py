@@ -7,11 +7,13 @@ from typing import Any
 
 import trio
 
+from conversion.webhook import NewUid
 from storage.bus import WatchBus
 from storage.errors import StorageError
 from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.crd import conditions, names
+from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
 from watchd.registry.registry import Endpoint
@@ -36,8 +38,10 @@ logger = logging.getLogger(__name__)
 class Definitions:
     """Keeps the Registry's custom kinds as the definitions say."""
 
-    def __init__(self, store: Store, bus: WatchBus) -> None:
+    def __init__(self, store: Store, bus: WatchBus, calls: Calls = no_calls, new_uid: NewUid = str) -> None:
         self._store = store
+        self._calls = calls
+        self._new_uid = new_uid
         self._bus = bus
         self._endpoint = store.registry.hub(GROUP, PLURAL)
         self._known: dict[str, Object] = {}
@@ -156,7 +160,7 @@ class Definitions:
         if known is not None and not known.custom:
             logger.warning("definition %s names a built-in resource, which stays what it is", name)
             return
-        await self._store.registry.install(kind_of(definition))
+        await self._store.registry.install(kind_of(definition, self._calls, self._new_uid))
         self._installed[name] = image
 
     def _uninstall(self, name: str) -> None:

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+import base64
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import trio
 
 from conversion.hub import Spoke
-from watchd.status import Cause, Reason, StatusError, internal
+from conversion.webhook import Call, NewUid, Translations, WebhookFailed
 
 Object = dict[str, Any]
 
-NOT_CALLED = "this server does not call conversion webhooks"
+Calls = Callable[[Mapping[str, Any], bytes], Call]
+"""From a webhook's client config and the PEM of its CA to its call; the composition root passes it in."""
 
 
-def spokes(spec: Mapping[str, Any], hub: str) -> dict[str, Spoke]:
-    """Return the functions between the hub and the other versions; none for strategy None, where only apiVersion differs.
+def no_calls(config: Mapping[str, Any], bundle: bytes) -> Call:
+    """Return a call that fails, for servers that call no webhooks."""
+    del config, bundle
 
-    Objects that a webhook would have to convert are refused: what no webhook has seen must not pass for converted.
-    """
-    if (spec.get("conversion") or {}).get("strategy") != "Webhook":
+    async def call(review: Object) -> Any:
+        del review
+        await trio.lowlevel.checkpoint()
+        raise WebhookFailed("this server calls no webhooks")
+
+    return call
+
+
+def translations_of(spec: Mapping[str, Any], calls: Calls, new_uid: NewUid) -> Translations | None:
+    """Return what the definition's webhook is asked for, or None for strategy None, where only apiVersion differs."""
+    conversion = spec.get("conversion") or {}
+    if conversion.get("strategy") != "Webhook":
+        return None
+    webhook = conversion["webhook"]
+    config = webhook["clientConfig"]
+    # White space alone is none.
+    bundle = base64.b64decode(config.get("caBundle") or "").strip()
+    kind = spec["names"]["kind"]
+    return Translations(kind, webhook["conversionReviewVersions"], calls(config, bundle), new_uid)
+
+
+def spokes(spec: Mapping[str, Any], hub: str, translations: Translations | None) -> dict[str, Spoke]:
+    """Return the functions between the hub and the other versions; none where only apiVersion differs."""
+    if translations is None:
         return {}
-    group, kind = spec["group"], spec["names"]["kind"]
+    group = spec["group"]
 
-    def why(version: str) -> str:
-        return f"conversion webhook for {group}/{version}, Kind={kind} failed: {NOT_CALLED}"
+    def towards(version: str) -> Callable[[Object], Object]:
+        return partial(translations.convert, target=f"{group}/{version}")
 
-    def refuse_reading(obj: Object) -> NoReturn:
-        """Raise StatusError 500, as the reference when its webhook cannot be reached."""
-        del obj
-        text = why(hub)
-        raise StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {text}", causes=[Cause("", text)])
-
-    def refuse_writing(obj: Object) -> NoReturn:
-        """Raise StatusError 500, the same for what comes in."""
-        raise internal(why(obj["apiVersion"].rpartition("/")[2]))
-
-    return {version["name"]: Spoke(refuse_writing, refuse_reading) for version in spec["versions"] if version["name"] != hub}
+    return {version["name"]: Spoke(towards(hub), towards(version["name"])) for version in spec["versions"] if version["name"] != hub}

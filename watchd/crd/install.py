@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conversion.gvk import version_priority
-from watchd.crd.conversion import spokes
+from conversion.webhook import NewUid
+from watchd.crd.conversion import Calls, no_calls, spokes, translations_of
 from watchd.crd.definitions import storage_version
 from watchd.registry.embedded import RULES
 from watchd.registry.kind import Kind, Names, Scale, Version
@@ -90,10 +91,10 @@ def finalizer_warnings(meta: Mapping[str, Any], old: Mapping[str, Any]) -> Itera
             yield f"metadata.finalizers: {go_quote(name)}: prefer a domain-qualified finalizer name{including}{to_avoid}"
 
 
-def kind_of(definition: Object) -> Kind:
-    """Return the Kind that a definition makes. Pure; takes definitions that have been validated and defaulted.
+def kind_of(definition: Object, calls: Calls = no_calls, new_uid: NewUid = str) -> Kind:
+    """Return the Kind that a definition makes. Takes definitions that have been validated and defaulted.
 
-    The names are those that were accepted. Versions are in the order of preference; all are there, also those that
+    `calls` and `new_uid` serve conversion by webhook. The names are those that were accepted. Versions are in the order of preference; all are there, also those that
     are not served, since objects may be stored at them.
     """
     spec, metadata = definition["spec"], definition["metadata"]
@@ -101,6 +102,7 @@ def kind_of(definition: Object) -> Kind:
     listed = sorted(spec["versions"], key=lambda version: version_priority(version["name"]))
     versions = tuple(_version(version, spec) for version in listed)
     group = spec["group"]
+    translations = translations_of(spec, calls, new_uid)
     schemas = {f"{group}/{version.name}": version.compiled for version in versions if version.compiled is not None}
     return Kind(
         group=group,
@@ -116,7 +118,8 @@ def kind_of(definition: Object) -> Kind:
         hub=storage_version(spec) or "",
         namespaced=spec["scope"] == "Namespaced",
         strategy=CustomStrategy(schemas),
-        spokes=spokes(spec, storage_version(spec) or ""),
+        spokes=spokes(spec, storage_version(spec) or "", translations),
+        translations=translations,
         custom=True,
         uid=metadata.get("uid", ""),
     )

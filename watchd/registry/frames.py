@@ -12,6 +12,7 @@ import msgspec
 from storage.errors import Compacted
 from storage.log import Log
 from storage.types import NOTHING, Op, Record, Revision, Stored, restamp
+from watchd.registry.translated import ready, ready_at_hub
 from watchd.registry.view import View
 
 Object = dict[str, Any]
@@ -91,6 +92,8 @@ class FrameCache:
             return watched.joined
         frames = watched.frames
         parts = []
+        if watched.view.kind.translations is not None:
+            await ready(watched.view.kind, watched.view.version, [record for record in records if record.revision not in frames])
         for record in records:
             frame = frames.get(record.revision)
             if frame is None:
@@ -117,18 +120,22 @@ class FrameCache:
         Leaving the selector is DELETED with the old object under the new revision, entering it is ADDED.
         """
         codec = view.codec
+        await ready(view.kind, view.version, [record])
         if record.op is Op.DELETE:
             # It shows what was there before.
             return codec.event(DELETED, view.body(record)) if view.wants(record) else b""
         before = view.wanted_before(record)
         if before is None:
-            before = view.wants(await self._before(record))
+            earlier = await self._before(record)
+            await ready_at_hub(view.kind, [earlier])
+            before = view.wants(earlier)
         if view.wants(record):
             return codec.event(MODIFIED if before else ADDED, view.body(record))
         if not before:
             return b""
-        old = await self._before(record)
-        return codec.event(DELETED, view.body(_restamped(old, record.revision)))
+        old = _restamped(await self._before(record), record.revision)
+        await ready(view.kind, view.version, [old])
+        return codec.event(DELETED, view.body(old))
 
     async def _before(self, record: Record) -> Stored:
         """Return the predecessor of a change. Raises Compacted where it is gone."""

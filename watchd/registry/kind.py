@@ -12,6 +12,7 @@ import orjson
 
 from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
 from conversion.hub import Hub, Spoke
+from conversion.webhook import Translations
 from watchd.registry.managed.manager import FieldManager
 from watchd.registry.managed.tracking import field_manager
 from watchd.registry.schemas import whole
@@ -138,6 +139,8 @@ class Kind:
     _columns: tuple[Any, ...] = ()
     spokes: Mapping[str, Spoke] = attrs.field(factory=dict)
     """How versions reach the stored form and come back. One that is missing differs in its apiVersion only."""
+    translations: Translations | None = None
+    """What a webhook made of the objects, where versions are converted by one: to be fetched before they are asked for."""
     stored_as: GroupVersionKind | None = None
     """What stored bytes say they are, where that is not this group's hub version (events.k8s.io Events are stored as core Events)."""
     stored_fields: tuple[str, ...] = ()

@@ -14,10 +14,11 @@ import attrs
 import orjson
 import trio
 
+from conversion.webhook import Unconverted
 from storage import errors as storage_errors
 from storage.log import Log
 from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write, path_of
-from watchd.registry import metadata
+from watchd.registry import metadata, translated
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
 from watchd.registry.changes import Grace, leave_time, same_content, split_status, with_propagation
 from watchd.registry.managed.texts import Known
@@ -145,7 +146,9 @@ class Store:
     async def find(self, group: str, plural: str, namespace: str, name: str) -> Object:
         """Return an object at its hub version, decoded. Raises StatusError 404."""
         endpoint = self.registry.hub(group, plural)
-        return load(endpoint.kind, endpoint.version.name, await self.get(endpoint, namespace, name))
+        stored = await self.get(endpoint, namespace, name)
+        await translated.ready(endpoint.kind, endpoint.version.name, [stored])
+        return load(endpoint.kind, endpoint.version.name, stored)
 
     async def walk(self, endpoint: Endpoint, namespace: str = "") -> list[Stored]:
         """Return a whole collection as it is while it is walked. For controllers and small collections."""
@@ -351,14 +354,20 @@ class Store:
                     if error.reason is not Reason.ALREADY_EXISTS:
                         raise
                     continue
-            old, known = load_known(endpoint.kind, endpoint.version.name, stored)
-            new = await change(old if replaces else load(endpoint.kind, endpoint.version.name, stored))
-            self._check_preconditions(endpoint, name, stored, uid, old, new)
-            attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
-            metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
-            strategy = endpoint.kind.strategy
-            (strategy.default_applied if tracked else strategy.default)(new)
-            written = None if tracked else self._track(endpoint, new, old, known, subresource, caller)
+            await translated.ready(endpoint.kind, endpoint.version.name, [stored])
+            try:
+                old, known = load_known(endpoint.kind, endpoint.version.name, stored)
+                new = await change(old if replaces else load(endpoint.kind, endpoint.version.name, stored))
+                self._check_preconditions(endpoint, name, stored, uid, old, new)
+                attributes = self._attributes(Operation.UPDATE, endpoint, namespace, new, old, subresource, caller)
+                metadata.check_namespace(new["metadata"], namespace, namespaced=endpoint.kind.namespaced)
+                strategy = endpoint.kind.strategy
+                (strategy.default_applied if tracked else strategy.default)(new)
+                written = None if tracked else self._track(endpoint, new, old, known, subresource, caller)
+            except Unconverted as missing:
+                await translated.fetch(missing)
+                attempt -= 1
+                continue
             await self._admission.mutate(attributes)
             write = partial(self._update_admitted, endpoint, attributes, stored, new, old, caller, written, validate=validate)
             try:
@@ -396,7 +405,8 @@ class Store:
         """Prepare, validate and store a changed object that admission has had."""
         await self._prepare_update(endpoint, attributes, new, old, validate=validate)
         with trio.CancelScope(shield=bool(attributes.ended)):
-            return await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
+            finished = await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
+        return finished
 
     async def _prepare_update(
         self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object, *, validate: bool
@@ -467,6 +477,7 @@ class Store:
         key = endpoint.key(namespace, name)
         while True:
             stored = await self.get(endpoint, namespace, name)
+            await translated.ready(endpoint.kind, endpoint.version.name, [stored])
             obj = load(endpoint.kind, endpoint.version.name, stored)
             change(obj)
             if dry_run:
@@ -496,6 +507,7 @@ class Store:
         key = endpoint.key(namespace, name)
         while True:
             stored = await self.get(endpoint, namespace, name)
+            await translated.ready(endpoint.kind, endpoint.version.name, [stored])
             obj = load(endpoint.kind, endpoint.version.name, stored)
             _check_deletion(endpoint, name, deletion, obj)
             attributes = self._attributes(Operation.DELETE, endpoint, namespace, None, obj, "", caller)
@@ -612,7 +624,7 @@ class Store:
         known: Known | None = None,
     ) -> Stored:
         kind = endpoint.kind
-        hub = obj if kind.is_hub(endpoint.version.name) else kind.to_hub(obj, endpoint.version.name)
+        hub = await translated.to_hub(kind, obj, endpoint.version.name)
         value = encode(kind, hub, time_ms=self.clock.now_ms(), known=known)
         record = await self._append(Write(key, Op.PUT, value.header, value.body, value.stamp_at, expect), checks)
         return Stored(key, record.revision, record.created, record.header, record.body, record.stamp_at)

@@ -18,6 +18,7 @@ from storage.types import Key, Record, Revision, Stored
 from watchd.api.message import Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
+from watchd.registry.translated import wanted
 from watchd.registry.view import View
 from watchd.status import StatusError, expired, too_large_resource_version
 
@@ -155,7 +156,7 @@ async def _send_state(plan: WatchPlan, sender: _Sender) -> Revision:
     revision = page.revision
     with log.hold(revision):
         while True:
-            await sender.state([item for item in page.items if scope.covers(item.key) and view.wants(item)])
+            await sender.state(await wanted(view, [item for item in page.items if scope.covers(item.key)]))
             if page.next is None:
                 break
             await trio.lowlevel.checkpoint()
@@ -236,5 +237,5 @@ async def run_list(plan: ListPlan, sink: Sink) -> None:
                 break
             await trio.lowlevel.checkpoint()
             page = await plan.log.scan(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision)
-            items, start = [stored for stored in page.items if view.wants(stored)], page.next
+            items, start = await wanted(view, page.items), page.next
     await sink.send_all(behind if joint is between else joint + behind)

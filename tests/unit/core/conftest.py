@@ -37,6 +37,7 @@ from watchd.controllers.event_expiry import EventExpiry
 from watchd.controllers.garbage import Garbage
 from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
+from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import KIND as DEFINITION
 from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FRAME_CACHE_BYTES, FrameCache
@@ -423,6 +424,7 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         frame_bytes: int = FRAME_CACHE_BYTES,
         anonymous: bool = True,
         ca_pem: str = "CA",
+        calls: Calls = no_calls,
         max_bytes: int | None = None,
     ) -> Core:
         if log is None:
@@ -454,7 +456,7 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         )
         core = Core(raced, bus, registry, store, watching, api, clock, entropy, nursery)
         await Namespaces(store, bus).create_initial()
-        core.definitions = Definitions(store, bus)
+        core.definitions = Definitions(store, bus, calls, entropy.uid)
         await core.definitions.load()
         if controllers:
             await nursery.start(Namespaces(store, bus).run)

@@ -348,7 +348,7 @@ async def test_what_a_webhook_would_convert_is_not_shown_unconverted(cluster, sa
     assert (await cluster.call("POST", samples.things, samples.thing())).status == 201
     assert (await cluster.call("GET", f"{samples.things}/a")).status == 200
     v2 = samples.things.replace("v1", "v2")
-    why = "conversion webhook for example.com/v1, Kind=Thing failed: this server does not call conversion webhooks"
+    why = "conversion webhook for example.com/v1, Kind=Thing failed: this server calls no webhooks"
     for path in (f"{v2}/a", v2):
         refused = await cluster.call("GET", path)
         assert (refused.status, refused.json["message"]) == (500, f"Internal error occurred: {why}")
