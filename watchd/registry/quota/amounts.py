@@ -30,7 +30,7 @@ def add(one: Amounts, other: Amounts) -> Amounts:
 def more(new: Amounts, old: Amounts) -> Amounts:
     """Return how much more the new amounts are, nothing where they are less."""
     out = {name: value.sub(old[name]) if name in old else value for name, value in new.items()}
-    return {name: value if value > ZERO else ZERO for name, value in out.items()}
+    return {name: max(ZERO, value) for name, value in out.items()}
 
 
 def only(amounts: Amounts, names: Iterable[str]) -> Amounts:

@@ -5,7 +5,7 @@ Pods, Services and PersistentVolumeClaims have rules of their own; of every othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -185,22 +185,17 @@ class Pods(Counted):
     def in_scope(self, scope: Scope, obj: Object) -> bool:
         """Tell whether a pod is one of those that a scope means."""
         spec = obj["spec"]
-        match scope["scopeName"]:
-            case "Terminating":
-                return has_deadline(obj)
-            case "NotTerminating":
-                return not has_deadline(obj)
-            case "BestEffort":
-                return quality_of_service(spec) == BEST_EFFORT
-            case "NotBestEffort":
-                return quality_of_service(spec) != BEST_EFFORT
-            case "PriorityClass":
-                name = spec.get("priorityClassName")
-                return _any_matches(scope, [name] if name else [])
-            case "CrossNamespacePodAffinity":
-                return _looks_elsewhere(spec)
-            case _:
-                return False
+        priority = spec.get("priorityClassName")
+        holds: dict[str, Callable[[], bool]] = {
+            "Terminating": lambda: has_deadline(obj),
+            "NotTerminating": lambda: not has_deadline(obj),
+            "BestEffort": lambda: quality_of_service(spec) == BEST_EFFORT,
+            "NotBestEffort": lambda: quality_of_service(spec) != BEST_EFFORT,
+            "PriorityClass": lambda: _any_matches(scope, [priority] if priority else []),
+            "CrossNamespacePodAffinity": lambda: _looks_elsewhere(spec),
+        }
+        held = holds.get(scope["scopeName"])
+        return held is not None and held()
 
     def missing(self, names: Iterable[str], obj: Object) -> str:
         """Return which containers do not say how much they need or may have of what is limited."""
@@ -237,13 +232,14 @@ def at_end(pod: Object, now_ms: int) -> bool:
     meta = pod["metadata"]
     if "deletionTimestamp" not in meta or "deletionGracePeriodSeconds" not in meta:
         return False
-    end = datetime.fromisoformat(meta["deletionTimestamp"]).timestamp() + meta["deletionGracePeriodSeconds"]
-    return now_ms > end * 1000
+    grace: int = meta["deletionGracePeriodSeconds"]
+    return now_ms > (datetime.fromisoformat(meta["deletionTimestamp"]).timestamp() + grace) * 1000
 
 
 def has_deadline(pod: Object) -> bool:
     """Tell whether a pod is one that ends by itself (spec.activeDeadlineSeconds)."""
-    return (pod["spec"].get("activeDeadlineSeconds") or -1) >= 0 or pod["spec"].get("activeDeadlineSeconds") == 0
+    seconds = pod["spec"].get("activeDeadlineSeconds")
+    return seconds is not None and seconds >= 0
 
 
 def needs(spec: Object, field: str) -> Amounts:

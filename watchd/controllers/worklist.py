@@ -1,0 +1,58 @@
+"""Worklist: what has to be looked at, each thing once, in the order in which it was named."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, NoReturn, TypeVar
+
+import trio
+
+from storage.errors import StorageError
+from watchd.status import Reason, StatusError
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 1.0
+"""Before a thing whose handling failed is looked at again."""
+
+logger = logging.getLogger(__name__)
+
+
+class Worklist(Generic[T]):
+    """Things to be looked at. One that is named again while it waits is looked at once; while it is looked at, once more."""
+
+    def __init__(self, name: str, look: Callable[[T], Awaitable[None]]) -> None:
+        """`name` is for the log; `look` may raise StatusError and StorageError, and is called again then."""
+        self._name = name
+        self._look = look
+        self._waiting: dict[T, None] = {}
+        self._added = trio.Event()
+
+    def add(self, thing: T) -> None:
+        """Have a thing looked at."""
+        self._waiting[thing] = None
+        self._added.set()
+
+    async def run(self) -> NoReturn:
+        """Look at things until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                if not self._waiting:
+                    self._added = trio.Event()
+                    await self._added.wait()
+                thing = next(iter(self._waiting))
+                del self._waiting[thing]
+                await trio.lowlevel.checkpoint()
+                try:
+                    await self._look(thing)
+                except (StatusError, StorageError) as error:
+                    # What went meanwhile needs no more attention.
+                    if not isinstance(error, StatusError) or error.reason is not Reason.NOT_FOUND:
+                        logger.warning("controller %s will look at %s again: %s", self._name, thing, error)
+                        nursery.start_soon(self._later, thing)
+        raise AssertionError("unreachable")
+
+    async def _later(self, thing: T) -> None:
+        await trio.sleep(RETRY_SECONDS)
+        self.add(thing)
