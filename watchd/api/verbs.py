@@ -131,7 +131,7 @@ class Verbs:
         else:
             raise not_found(kind.group, kind.names.plural, info.name) if kind.custom else no_such_resource()
         # What has no verb is some method that only a proxy lets come so far.
-        if info.verb and info.verb not in verbs:
+        if info.verb not in verbs and (info.verb or found is None):
             raise self._not_supported(call)
 
     @staticmethod

@@ -352,7 +352,7 @@ async def test_what_a_webhook_would_convert_is_not_shown_unconverted(cluster, sa
     for path in (f"{v2}/a", v2):
         refused = await cluster.call("GET", path)
         assert (refused.status, refused.json["message"]) == (500, f"Internal error occurred: {why}")
-        assert refused.json["details"] == {"causes": [{"message": why}]}
+        assert refused.json["details"]["causes"][0]["message"].endswith(why)
     written = await cluster.call("POST", v2, samples.thing("b", api_version="example.com/v2"))
     assert (written.status, written.json["message"]) == (500, why.replace("v1", "v2"))
     watch = await cluster.watch(v2)
