@@ -27,6 +27,7 @@ from storage.lock import DirectoryLock
 from storage.log import Log
 from storage.memory_log import MemoryLog
 from storage.types import Record
+from watchd.admission.certificate_requests import CertificateRequests
 from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
@@ -46,7 +47,7 @@ from watchd.api.plans import WatchCore
 from watchd.api.subresources.table import Services, Special
 from watchd.api.verbs import Verbs
 from watchd.auth.authentication import Authenticator, AuthenticatorChain, TokenAuthenticator, read_token_file
-from watchd.auth.authorization import default_authorizer
+from watchd.auth.authorization import default_authorizer, permits
 from watchd.auth.jwt import SigningKey
 from watchd.auth.serviceaccounts import Issuer, ServiceAccountAuthenticator
 from watchd.auth.user import ADMIN
@@ -61,6 +62,7 @@ from watchd.controllers.supervision import Controller, Supervisor
 from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
+from watchd.registry.attributes import Admission
 from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FrameCache
 from watchd.registry.quota.ledger import Ledger
@@ -205,7 +207,10 @@ async def _make_parts(
     await registry.install_all([*KINDS, definitions.KIND])
     ledger = Ledger()
     quota = ResourceQuota(log, registry, ledger)
-    admission = Chain([NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry), LimitRanger(log, registry), quota])
+    authorizer = default_authorizer()
+    requests = CertificateRequests(permits(authorizer, "certificates.k8s.io", "signers"))
+    lifecycle: list[Admission] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
+    admission = Chain([*lifecycle, requests, LimitRanger(log, registry), quota])
     metrics = Metrics()
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
@@ -238,7 +243,6 @@ async def _make_parts(
     members: list[Authenticator] = [TokenAuthenticator({credentials.admin_token: ADMIN}), TokenAuthenticator(tokens)]
     members.append(ServiceAccountAuthenticator(key, store.find, clock=clock))
     authenticator = AuthenticatorChain(members, anonymous=config.anonymous_auth)
-    authorizer = default_authorizer()
     issuer = Issuer(key, clock=clock, entropy=entropy)
     special = Special(Services(store, admission, authenticator, authorizer, issuer, runner))
     api = API(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
 import attrs
 
 from watchd.auth.user import AUTHENTICATED, MASTERS, User
+from watchd.registry.attributes import UserInfo
 from watchd.status import Reason, StatusError, go_quote, qualified
 
 PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
@@ -161,6 +162,18 @@ class AuthorizerChain:
 def default_authorizer() -> Authorizer:
     """Return the rules of a server without RBAC: who has a credential may do everything, others read health only."""
     return AuthorizerChain([Masters(), PublicPaths(), AlwaysAllow()])
+
+
+def permits(authorizer: Authorizer, group: str, resource: str) -> Callable[[UserInfo, str, str], Awaitable[bool]]:
+    """Return a question of somebody who knows no authorizers: may a user do this (a verb) with that (a name)?"""
+
+    async def ask(user: UserInfo, verb: str, name: str) -> bool:
+        who = User(user.name, user.uid, user.groups, user.extra)
+        asked = Attributes(user=who, verb=verb, path="", resource=resource, group=group, version="*", name=name)
+        decision, _ = await authorizer.authorize(asked)
+        return decision is Decision.ALLOW
+
+    return ask
 
 
 async def require(authorizer: Authorizer, attributes: Attributes) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from watchd.status import FieldError
@@ -65,6 +66,9 @@ class Strategy:
 
     status_keeps: tuple[str, ...] = ("spec",)
     """What a write of the status puts back, and so owns nothing of, in a built-in kind: paths with dots."""
+
+    resets: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """What a write of a subresource ("" is the object itself) puts back, where that is not status kept apart from the rest: paths with dots."""
 
     selectable_fields: tuple[str, ...] = ()
     """Fields of the hub version that field selectors may name beside metadata.name (and metadata.namespace)."""

@@ -51,6 +51,9 @@ def field_manager(kind: Kind) -> FieldManager:
 
 def reset_fields(kind: Kind, version: Version, subresource: str) -> ResetFields:
     """Return the fields that a write through a subresource (or past one) puts back, so that nobody comes to own them."""
+    own = None if kind.custom else kind.strategy.resets.get(subresource)
+    if own is not None:
+        return {kind.api_version(version.name): paths(*own)}
     if not version.status or subresource not in ("", STATUS):
         return {}
     whole: FieldSet = _ALL_BUT_STATUS if kind.custom else paths(*kind.strategy.status_keeps)

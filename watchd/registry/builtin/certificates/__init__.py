@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {"certificatesigningrequests": "certificatesigningrequest"}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS: dict[str, str] = {"certificatesigningrequests": "certificatesigningrequest"}
