@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import attrs
 import orjson
 
-from watchd.status import bad_request, internal
+from watchd.status import bad_request, go_number, internal
 
 Object = dict[str, Any]
 Schema = Mapping[str, Any]
@@ -58,7 +58,9 @@ class _Merger:
         self._defs = defs
 
     def _field(self, schema: Schema, name: str) -> Schema:
-        """Return the schema of a field, with what it refers to."""
+        """Return the schema of a field, with what it refers to. Raises StatusError 500 in what Go keeps as bytes."""
+        if schema.get("x-go-json") == "RawExtension":
+            raise internal(f'unable to find api field in struct RawExtension for the json field "{name}"')
         properties = schema.get("properties") or NOTHING
         found: Any = properties.get(name)
         if found is None:
@@ -104,14 +106,14 @@ class _Merger:
         if not original and not patch:
             return original
         key = field.get("x-kubernetes-patch-merge-key", "")
-        if not all(isinstance(item, dict) for item in (*original, *patch)):
+        if _element_type(original, patch) is not dict:
             if deletes:
                 return [item for item in original if item not in patch]
             merged = list(dict.fromkeys(_key(item, "") for item in (*original, *patch)))
             mine, others = [i for i in merged if i in patch], [i for i in merged if i not in patch]
             return _interleave(mine, others, patch, original, "")
         if not key:
-            raise internal("cannot merge lists without merge key")
+            raise internal(f"cannot merge lists without merge key for {field.get('items', NOTHING).get('title', '')}")
         original, rest = _special(original, patch, key)
         merged = self._merge_items(original, rest, key, self._resolved(field.get("items") or NOTHING))
         wanted = {_key(item, key) for item in rest}
@@ -134,27 +136,27 @@ class _Merger:
     def _order_lists(self, original: Object, patch: Object, schema: Schema) -> None:
         """Merge the lists that come with an order of their elements, and put them into it."""
         for directive in [key for key in patch if key.startswith(f"{ELEMENT_ORDER}")]:
-            order = patch.pop(directive)
-            prefix, _, name = directive.partition("/")
-            if prefix != ELEMENT_ORDER or not name or not isinstance(order, list):
+            order = _typed(patch.pop(directive), list)
+            prefix, slash, name = directive.partition("/")
+            if prefix != ELEMENT_ORDER or not slash:
                 _refuse("invalid patch format of setElementOrder list")
-            here, there = original.get(name), patch.get(name)
-            if here is None and there is None:
-                continue
-            if not isinstance(here, list | None) or not isinstance(there, list | None):
-                _refuse("invalid patch format of setElementOrder list")
+            here = _typed(original[name], list) if name in original else None
+            there = _typed(patch[name], list) if name in patch else None
             field = self._field(schema, name)
             key = field.get("x-kubernetes-patch-merge-key", "")
             _check_order(there or [], order, key)
+            if here is None and there is None:
+                continue
             if there is None:
                 merged = here or []
             elif here is None:
-                merged = _without_directives(there) or []
+                merged = _without_directives(there)
             else:
                 merged = self._merge_list(list(here), there, field)
             wanted = {_key(item, key) for item in order}
             mine = [item for item in merged if _key(item, key) in wanted]
             others = [item for item in merged if _key(item, key) not in wanted]
+            _element_type(here or [], there or [])
             original[name] = _interleave(mine, others, order, here or [], key)
             patch.pop(name, None)
 
@@ -164,12 +166,12 @@ def _strategies(field: Schema) -> Sequence[str]:
 
 
 def _directed(patch: Object) -> Object:
-    directive = patch.pop(DIRECTIVE)
+    directive = patch[DIRECTIVE]
     if directive == "replace":
-        return patch
+        return {key: value for key, value in patch.items() if key != DIRECTIVE}
     if directive == "delete":
         return {}
-    raise internal(f"unknown patch type: {directive} in map: {patch}")
+    raise internal(f"unknown patch type: {_go(directive)} in map: {_go(patch)}")
 
 
 def _retain(original: Object, patch: Object) -> None:
@@ -199,10 +201,17 @@ def _deletion(key: str) -> tuple[str, bool]:
 def _put(original: Object, name: str, value: Any) -> None:
     """Take over a value that there is nothing to merge with."""
     kept = _without_directives(_without_nulls(value))
-    if kept is None:
+    if kept is _GONE:
         original.pop(name, None)
     else:
         original[name] = kept
+
+
+class _Gone:
+    """What is left of a directive."""
+
+
+_GONE = _Gone()
 
 
 def _without_nulls(value: Any) -> Any:
@@ -212,22 +221,67 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _without_directives(value: Any) -> Any:
-    """Return a value without the maps that are directives; None where it is one itself."""
+    """Return a value without the maps that are directives; _GONE where it is one itself."""
     if isinstance(value, dict):
         if DIRECTIVE in value:
-            return None
+            return _GONE
         kept = {key: _without_directives(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item is not None}
+        return {key: item for key, item in kept.items() if item is not _GONE}
     if isinstance(value, list):
-        return [kept for item in value if (kept := _without_directives(item)) is not None]
+        return [kept for item in value if (kept := _without_directives(item)) is not _GONE]
     return value
+
+
+_GO_TYPES = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", int: "int64", float: "float64"}
+
+
+def _element_type(*lists: list[Any]) -> type:
+    """Return the one type of all elements. Raises StatusError 500 where there are several, or lists among them."""
+    found: type | None = None
+    for item in (item for one in lists for item in one):
+        if found is None:
+            found = type(item)
+            if found is list:
+                raise internal("lists of lists are not supported")
+        elif found is not type(item):
+            raise internal(f"list element types are not identical: {_go([*lists])}")
+    if found is None:
+        raise internal("no elements in any of the given slices")
+    return found
+
+
+def _typed(value: Any, wanted: type) -> Any:
+    """Return a value of the type. Raises StatusError 500 for another one."""
+    if type(value) is not wanted:
+        raise internal(f"expected a {_GO_TYPES[wanted]}, but received a {_GO_TYPES.get(type(value), '%!s(<nil>)')}")
+    return value
+
+
+def _go(value: Any) -> str:
+    """Write a value as Go's %v does."""
+    match value:
+        case dict():
+            return f"map[{' '.join(f'{key}:{_go(item)}' for key, item in sorted(value.items()))}]"
+        case list():
+            return f"[{' '.join(map(_go, value))}]"
+        case None:
+            return "<nil>"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return go_number(value)
+        case _:
+            return str(value)
 
 
 def _key(item: Any, key: str) -> Any:
     """Return what an element is known by. Raises StatusError 500 for one without its key, as the reference answers."""
-    found = item.get(key) if key and isinstance(item, dict) else item
-    if found is None or isinstance(found, dict | list):
-        raise internal(f"map: {item} does not contain declared merge key: {key}")
+    if key and key not in _typed(item, dict):
+        raise internal(f"map: {_go(item)} does not contain declared merge key: {key}")
+    found = item[key] if key else item
+    if isinstance(found, dict | list):
+        # Go cannot compare these, and its server's handler gives up.
+        raise internal(f"runtime error: comparing uncomparable type {_GO_TYPES[type(found)]}")
     return found
 
 
@@ -244,8 +298,10 @@ def _special(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any]
                 original = [other for other in original if _key(other, key) != gone]
             case "replace":
                 replaces = True
+            case "merge":
+                raise internal("merging lists cannot yet be specified in the patch")
             case other:
-                raise internal(f"unknown patch type: {other} in map: {item}")
+                raise internal(f"unknown patch type: {other} in map: {_go(item)}")
     return (rest, []) if replaces else (original, rest)
 
 
@@ -256,7 +312,7 @@ def _check_order(patch: list[Any], order: list[Any], key: str) -> None:
     names = [_key(item, key) for item in patch if not (isinstance(item, dict) and DIRECTIVE in item)]
     wanted = iter([_key(item, key) for item in order])
     if not all(name in wanted for name in names):
-        raise internal(f"The order in patch list:\n{patch}\n doesn't match {ELEMENT_ORDER} list:\n{order}\n")
+        raise internal(f"The order in patch list:\n{_go(patch)}\n doesn't match {ELEMENT_ORDER} list:\n{_go(order)}\n")
 
 
 def _interleave(mine: list[Any], others: list[Any], order: list[Any], server: list[Any], key: str) -> list[Any]:

@@ -97,7 +97,7 @@ def test_merge(original, patch, result):
         ({"map": {"$retainKeys": "x"}}, 400),
         ({"map": {"$retainKeys": ["y"], "x": "1"}}, 400),
         ({"$setElementOrder": []}, 400),
-        ({"$setElementOrder/set": "x"}, 400),
+        ({"$setElementOrder/set": "x"}, 500),
         ({"$deleteFromPrimitiveList": ["x"]}, 400),
         ({"$setElementOrder/set": ["a", "b"], "set": ["b", "a"]}, 500),
         ({"set": [["x"]]}, 500),
@@ -108,3 +108,27 @@ def test_refusals(patch, code):
     with pytest.raises(StatusError) as caught:
         StrategicMergePatch(patch, SCHEMA).apply(original)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [
+        ({"items": [{"value": None, "a": {"z": [1.5, True], "b": "x"}}]}, "map: map[a:map[b:x z:[1.5 true]] value:<nil>] does not contain declared merge key: name"),
+        ({"map": {"$patch": "explode", "a": 1}}, "unknown patch type: explode in map: map[$patch:explode a:1]"),
+        ({"items": [{"$patch": "merge"}]}, "merging lists cannot yet be specified in the patch"),
+        ({"set": [None]}, "list element types are not identical: [[a] [<nil>]]"),
+        ({"$setElementOrder/map": []}, "expected a []interface {}, but received a map[string]interface {}"),
+        ({"$setElementOrder/set": None}, "expected a []interface {}, but received a %!s(<nil>)"),
+        ({"$setElementOrder/set": ["a", "b"], "set": ["b", "a"]}, "The order in patch list:\n[b a]\n doesn't match $setElementOrder list:\n[a b]\n"),
+    ],
+)
+def test_refusals_are_in_gos_words(patch, why):
+    original = {"map": {"x": "1"}, "items": named("a"), "set": ["a"]}
+    with pytest.raises(StatusError) as caught:
+        StrategicMergePatch(patch, SCHEMA).apply(original)
+    assert caught.value.message == why
+
+
+def test_nulls_in_new_lists_stay():
+    patch = {"deep": {"new": [None, {"a": None, "b": [None, {"$patch": "delete"}]}]}}
+    assert StrategicMergePatch(patch, SCHEMA).apply({}) == {"deep": {"new": [None, {"b": [None]}]}}
