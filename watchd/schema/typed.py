@@ -96,7 +96,7 @@ class _Checker:
         if own is not None or kind is None:
             return value if own is None else own(value, field, struct)
         if value is None and kind != "object":
-            return _ZERO[kind]() if kind in _ZERO else None
+            return _ZERO[kind]() if kind in _ZERO and schema.get("x-go-json") not in TIMES else None
         if kind == "object":
             return self._object(value, schema, path, field, struct)
         if kind == "array":

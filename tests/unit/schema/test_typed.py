@@ -342,3 +342,10 @@ def test_which_of_several_mismatches_is_told(obj, why):
     with pytest.raises(TypeMismatch) as caught:
         prune_and_check(obj, POD)
     assert str(caught.value) == why
+
+
+def test_a_null_among_times_stays():
+    budget = whole("io.k8s.api.policy.v1.PodDisruptionBudget")
+    disrupted = {"a": None, "b": "0001-01-01T00:00:00Z", "c": "2026-01-01T01:00:00+01:00"}
+    status = fitted({"status": {"disruptedPods": disrupted}}, budget)["status"]
+    assert status["disruptedPods"] == {"a": None, "b": None, "c": "2026-01-01T00:00:00Z"}
