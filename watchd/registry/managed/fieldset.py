@@ -2,13 +2,15 @@
 
 A node is a dict from path element to node; an empty node is a member without children; a node with children is a member
 too where it has the key `.`. The root is never a member. Nodes are never changed once they are in a set, so sets share
-them, and no set shares a node with an API object.
+them, and no set shares a node with an API object, but for the entries of managers that are settled: those are not changed either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from watchd.registry.managed.errors import InvalidManagedFields
 from watchd.registry.managed.fieldpath import FIELD, BadElement, Path, SortKey, canonical, sort_key
@@ -54,9 +56,9 @@ class FieldSet:
         return _write(self.tree)
 
     def shared(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return FieldsV1 that nobody changes: those given first for this very set, else these."""
+        """Return FieldsV1 that nobody may change: the set's own nodes where they are written alike, else what was given first."""
         if self._fields is None:
-            self._fields = fields
+            self._fields = self.tree if orjson.dumps(self.tree) == orjson.dumps(fields) else fields
         return self._fields
 
     def __bool__(self) -> bool:

@@ -16,8 +16,8 @@ from watchd.registry.managed.entries import Entry, Managers
 from watchd.seams import SystemEntropy
 
 TEXT_BYTES = 2 << 20
-"""Bytes of managedFields that are remembered: those of a thousand objects. What they mean takes about as much again where
-objects are owned alike, and up to ten times as much where they are not."""
+"""Bytes of managedFields that are remembered: those of a thousand objects. What they mean takes twice as much where objects
+are owned alike; where no two are, twelve times as much, which is the sets' own cache's too."""
 
 TEXT_MAX_BYTES = 16 << 10
 """Bytes of the longest of them: one object with very many fields must not push out all others."""

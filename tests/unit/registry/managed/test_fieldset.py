@@ -109,3 +109,15 @@ def test_an_index_beyond_int64_is_no_element(index):
 def test_zeros_before_an_index_do_not_count():
     assert canonical("i:-" + "0" * 5000 + "7") == "i:-7"
     assert canonical("i:" + "0" * 5000) == "i:0"
+
+
+def test_fields_that_are_shared_are_the_sets_own_where_they_are_written_alike():
+    one = FieldSet.from_fields({"f:a": {".": {}, "f:b": {}}, "f:c": {}})
+    fields = one.to_fields()
+    assert one.shared(fields) is one.tree
+    assert one.shared(one.to_fields()) is one.tree
+    turned = FieldSet.from_fields({"f:c": {}, "f:a": {}})
+    fields = turned.to_fields()
+    assert turned.shared(fields) is fields
+    assert turned.shared(turned.to_fields()) is fields
+    assert list(fields) == ["f:a", "f:c"]
