@@ -32,6 +32,7 @@ from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
+from watchd.admission.pod_classes import PodClasses
 from watchd.admission.pools import AddressPool, PortPool
 from watchd.admission.resourcequota import ResourceQuota
 from watchd.admission.service_stock import restock
@@ -210,7 +211,7 @@ async def _make_parts(
     authorizer = default_authorizer()
     requests = CertificateRequests(permits(authorizer, "certificates.k8s.io", "signers"))
     lifecycle: list[Admission] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
-    admission = Chain([*lifecycle, requests, LimitRanger(log, registry), quota])
+    admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), quota])
     metrics = Metrics()
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
