@@ -41,6 +41,12 @@ ELSEWHERE = frozenset({("apiextensions.k8s.io", "customresourcedefinitions")})
 WITHOUT_STORAGE = frozenset({("", "bindings"), ("", "componentstatuses")})
 """Resources that are no objects of the store, beside those that can only be created."""
 
+DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+"""What clients of a resource are warned of."""
+
 SCALE = Scale(".spec.replicas", ".status.replicas", ".spec.selector", labels=True)
 """Where built-in kinds have what their scale shows."""
 
@@ -107,7 +113,7 @@ def _kind(group: str, plural: str, entries: list[Entry]) -> Kind:
         namespaced=first["namespaced"],
         verbs=tuple(first["verbs"]),
         subresources=tuple(
-            Subresource(sub["name"], tuple(sub["verbs"]), *((sub["group"], sub["version"], sub["kind"]) if sub["group"] or sub["version"] else ()))
+            Subresource(sub["name"], tuple(sub["verbs"]), *((sub["group"], sub["version"], sub["kind"]) if sub["kind"] != first["kind"] else ()))
             for sub in first["subresources"]
             if sub["name"] not in ("status", "scale")
         ),
@@ -124,7 +130,20 @@ def _version(entry: Entry) -> Version:
         status="status" in subresources,
         scale=SCALE if "scale" in subresources else None,
         component=component_of(entry["group"], entry["version"], entry["kind"]),
+        deprecation_warning=DEPRECATED.get((entry["group"], entry["version"], entry["resource"]), ""),
     )
+
+
+def _scaler_to_v2(obj: Entry) -> Entry:
+    """Convert a HorizontalPodAutoscaler at autoscaling/v1; what that takes is imported when it is first done."""
+    found: Entry = import_module("watchd.registry.builtin.autoscaling.conversion").to_v2(obj)
+    return found
+
+
+def _scaler_from_v2(obj: Entry) -> Entry:
+    """Convert a HorizontalPodAutoscaler to autoscaling/v1."""
+    found: Entry = import_module("watchd.registry.builtin.autoscaling.conversion").from_v2(obj)
+    return found
 
 
 SHARED: dict[tuple[str, str], dict[str, Any]] = {
@@ -135,5 +154,6 @@ SHARED: dict[tuple[str, str], dict[str, Any]] = {
         "stored_as": GroupVersionKind("", "v1", "Event"),
         "spokes": {"v1": Spoke(to_core, from_core)},
     },
+    ("autoscaling", "horizontalpodautoscalers"): {"spokes": {"v1": Spoke(_scaler_to_v2, _scaler_from_v2)}},
 }
-"""One object under two groups: its core form is stored."""
+"""What kinds have that are stored as something else: Events are one object under two groups, whose core form is stored."""
