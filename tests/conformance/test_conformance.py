@@ -36,6 +36,7 @@ FLOORS = {
     "kinds-apps": (1.0, 0.95),
     "kinds-batch": (1.0, 0.95),
     "kinds-rbac": (1.0, 1.0),
+    "kinds-subresources": (1.0, 1.0),
     "kinds-autoscaling": (1.0, 1.0),
 }
 """Capability -> the part of its steps that agrees at the `status` and at the `body` level: what has been reached."""

@@ -286,7 +286,8 @@ def _plain(kind: Kind, version: str) -> list[Object]:
         entry["shortNames"] = list(names.short_names)
     if names.categories:
         entry["categories"] = list(names.categories)
-    entry["storageVersionHash"] = storage_version_hash(kind)
+    if not kind.virtual:
+        entry["storageVersionHash"] = storage_version_hash(kind)
     out = [entry]
     for sub in subresources_of(kind, _version(kind, version)):
         below: Object = {"name": f"{names.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
@@ -299,7 +300,9 @@ def _plain(kind: Kind, version: str) -> list[Object]:
 def _aggregated(kind: Kind, version: str) -> Object:
     """Return the APIResourceDiscovery of a kind."""
     names = kind.names
-    own = {"group": kind.group, "version": version, "kind": names.kind}
+    # Of a built-in kind the reference leaves out what stands around it.
+    home = (kind.group, version) if kind.custom else ("", "")
+    own = {"group": home[0], "version": home[1], "kind": names.kind}
     entry: Object = {
         "resource": names.plural,
         "responseKind": own,

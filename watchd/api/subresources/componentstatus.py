@@ -6,12 +6,9 @@ from watchd.api.call import Call
 from watchd.api.message import Response
 from watchd.status import not_found
 
-DEPRECATED = "v1 ComponentStatus is deprecated in v1.19+"
-
 
 async def answer(call: Call) -> Response:
     """Answer a list with no items, and 404 for a name. Raises StatusError."""
-    call.warnings.append(DEPRECATED)
     if call.info.name:
         raise not_found("", "componentstatus", call.info.name)
     accepted = call.accept(listing=True, transformations=())

@@ -16,8 +16,9 @@ from watchd.api.call import Call
 from watchd.api.message import Response
 from watchd.api.warning import warning_headers
 from watchd.names import dns1123_subdomain
-from watchd.registry.builtin.common.fields import NEGATIVE, forbidden, invalid, not_supported
+from watchd.registry.builtin.common.fields import NEGATIVE, forbidden, invalid
 from watchd.registry.store import Store
+from watchd.schema.goscalars import TypeMismatch, canonical_time
 from watchd.status import FieldError, Reason, StatusError, bad_request, go_quote, not_found
 from watchd.status import invalid as invalid_object
 
@@ -28,8 +29,6 @@ Connect = Callable[[Call], Awaitable[Response]]
 
 CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 """Where a Pod has its containers, in the order in which messages list them."""
-
-STREAMS = ("All", "Stdout", "Stderr")
 
 SCHEMES = ("http", "https", "")
 """What the name of a proxy's path may begin with."""
@@ -147,9 +146,13 @@ def _log_options(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     for name in ("sinceSeconds", "tailLines", "limitBytes"):
         if values := query.get(name):
             out[name] = _integer(values[0])
-    for name in ("sinceTime", "stream"):
-        if values := query.get(name):
-            out[name] = values[0]
+    if since := (query.get("sinceTime") or [""])[0]:
+        try:
+            out["sinceTime"] = canonical_time(since)
+        except TypeMismatch as error:
+            raise bad_request(str(error)) from error
+    if "stream" in query:
+        out["stream"] = query["stream"][0]
     return out
 
 
@@ -173,9 +176,6 @@ def _log_problems(options: Mapping[str, Any]) -> list[FieldError]:
         out.append(forbidden(NO_FIELD, "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     elif since is not None and since < 1:
         out.append(invalid("sinceSeconds", since, "must be greater than 0"))
-    stream = options.get("stream", "All")
-    if stream not in STREAMS:
-        out.append(not_supported("stream", stream, STREAMS))
-    if stream != "All" and tail is not None:
-        out.append(forbidden(NO_FIELD, "`tailLines` and specific `stream` are mutually exclusive for now"))
+    if "stream" in options:
+        out.append(forbidden("stream", "may not be specified"))
     return out
