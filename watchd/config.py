@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import attrs
 
 from watchd.values import (
+    CONTROLLERS,
     Address,
     Durability,
     Network,
@@ -24,6 +25,7 @@ from watchd.values import (
     parse_address,
     parse_alpn,
     parse_bool,
+    parse_controllers,
     parse_durability,
     parse_duration,
     parse_names,
@@ -183,6 +185,17 @@ class Config:
     service_node_port_range: Annotated[
         PortRange, About(parse_port_range, "Range that Services get their node ports from, both ends inclusive.", "FIRST-LAST")
     ] = DEFAULT_NODE_PORTS
+    controllers: Annotated[
+        tuple[str, ...],
+        About(
+            parse_controllers,
+            "Which controllers run: * for all, name for one, -name for all but one, as in *,-garbage. There are "
+            + ", ".join(CONTROLLERS)
+            + ".",
+            "NAMES",
+            "*",
+        ),
+    ] = CONTROLLERS
     alpn: Annotated[
         tuple[str, ...],
         About(

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -47,7 +48,13 @@ from watchd.api.openid import OpenIDPages
 from watchd.api.plans import WatchCore
 from watchd.api.subresources.table import Services, Special
 from watchd.api.verbs import Verbs
-from watchd.auth.authentication import Authenticator, AuthenticatorChain, TokenAuthenticator, read_token_file
+from watchd.auth.authentication import (
+    API_AUDIENCES,
+    Authenticator,
+    AuthenticatorChain,
+    TokenAuthenticator,
+    read_token_file,
+)
 from watchd.auth.authorization import default_authorizer, permits
 from watchd.auth.jwt import SigningKey
 from watchd.auth.serviceaccounts import Issuer, ServiceAccountAuthenticator
@@ -60,6 +67,7 @@ from watchd.controllers.kubernetes_service import KubernetesService
 from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
 from watchd.controllers.supervision import Controller, Supervisor
+from watchd.controllers.table import Needs, dormant
 from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
@@ -81,6 +89,9 @@ from watchd.webhooks import caller, open_webhooks
 
 RING_BYTES = 64 << 20
 """Recent records that watchers read from memory: minutes of a busy server, a few per cent of a small machine."""
+
+SECRET_TOKEN_SECONDS = 100 * 365 * 86_400
+"""How long tokens in Secrets are valid. The reference's never expire, and here all tokens say when they do."""
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +206,8 @@ class _Parts:
     bus: WatchBus
     store: Store
     api: API
+    ledger: Ledger
+    issuer: Issuer
 
 
 async def _make_parts(
@@ -254,7 +267,7 @@ async def _make_parts(
         metrics=metrics,
         pages=pages,
     )
-    return _Parts(bus, store, api)
+    return _Parts(bus, store, api, ledger, issuer)
 
 
 async def _serve(
@@ -322,17 +335,27 @@ async def _start_controllers(
         "namespace-contents": NamespaceContents(store, bus, credentials.ca_certificate),
         "garbage": Garbage(store, bus),
         "event-expiry": EventExpiry(store, bus, ttl_seconds=config.event_ttl),
+        **dormant(Needs(store, bus, parts.ledger, partial(_sign, parts.issuer), credentials.ca_certificate)),
     }
     for name, controller in controllers.items():
+        if name not in config.controllers:
+            continue
         supervisor = Supervisor(name, controller)
         health.add(f"controller-{name}", partial(getattr, supervisor, "failure"), [HEALTHZ])
         await nursery.start(supervisor.run)
+
+
+def _sign(issuer: Issuer, account: dict[str, Any], secret: dict[str, Any]) -> str:
+    """Return a token that lives as long as its Secret and its ServiceAccount do."""
+    return issuer.issue(account, {"secret": secret}, audiences=API_AUDIENCES, seconds=SECRET_TOKEN_SECONDS)
 
 
 async def _start_kubernetes_service(
     nursery: trio.Nursery, config: Config, parts: _Parts, bound: Sequence[Bound], health: Health
 ) -> None:
     """Start what pods find this server by; only now its port is known."""
+    if "kubernetes-service" not in config.controllers:
+        return
     door = next(door for door in bound if door.scheme == "https")
     first = str(config.service_cluster_ip_range[0].network_address + 1)
     controller = KubernetesService(parts.store, parts.bus, cluster_ip=first, port=door.address.port, address=advertised(door))

@@ -191,3 +191,39 @@ def parse_alpn(text: str) -> tuple[str, ...]:
     if not names or len(set(names)) != len(names):
         raise ValueError(f'"{text}" does not name each protocol once; write it as in http/1.1,h2')
     return names
+
+
+CONTROLLERS = (
+    "definitions",
+    "namespaces",
+    "namespace-contents",
+    "garbage",
+    "event-expiry",
+    "kubernetes-service",
+    "resource-quotas",
+    "endpoint-slices",
+    "endpoints",
+    "account-tokens",
+    "finished-jobs",
+    "signing-requests",
+    "claim-protection",
+    "volume-protection",
+)
+"""Names of the controllers."""
+
+
+def parse_controllers(text: str) -> tuple[str, ...]:
+    """Read which controllers run, as kube-controller-manager does: `*` for all, a name for one, `-name` for all but one.
+
+    Of several entries about one controller the first counts. Raises ValueError.
+    """
+    entries = parse_names(text)
+    for entry in entries:
+        if entry != "*" and entry.removeprefix("-") not in CONTROLLERS:
+            raise ValueError(f'"{entry}" names no controller; there are {", ".join(CONTROLLERS)}')
+
+    def runs(name: str) -> bool:
+        first = next((entry for entry in entries if entry.removeprefix("-") == name), "")
+        return first == name if first else "*" in entries
+
+    return tuple(name for name in CONTROLLERS if runs(name))

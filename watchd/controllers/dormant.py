@@ -9,7 +9,7 @@ import trio
 from storage.bus import WatchBus
 from storage.errors import Compacted, LogClosed
 from storage.log import Log
-from storage.types import NOTHING, Key, Op, Record, Revision, Scope, Stored
+from storage.types import NOTHING, Key, Op, Record, Revision, Scope, Stored, path_of
 from watchd.controllers.following import BATCH_BYTES, BATCH_RECORDS, PAGE_KEYS
 from watchd.controllers.supervision import Controller
 from watchd.registry.value import tag_of
@@ -18,8 +18,26 @@ from watchd.registry.value import tag_of
 class Dormant:
     """Sleeps until an object of some scopes is there, then makes the controller and becomes it."""
 
-    def __init__(self, log: Log, bus: WatchBus, scopes: Sequence[Scope], make: Callable[[], Controller]) -> None:
-        """`make` imports what the controller needs; a tag of a scope tells which of its objects count."""
+    def __init__(
+        self,
+        log: Log,
+        bus: WatchBus,
+        scopes: Sequence[Scope],
+        make: Callable[[], Controller],
+        *,
+        ignored: frozenset[str] = frozenset(),
+    ) -> None:
+        """Describe the controller.
+
+        Args:
+            log: where its objects are.
+            bus: tells of new ones.
+            scopes: of its objects; a tag tells which of a scope's objects count.
+            make: imports what the controller needs and makes it.
+            ignored: paths of objects that are always there and wake nobody.
+
+        """
+        self._ignored = ignored
         self._log = log
         self._bus = bus
         self._scopes = scopes
@@ -45,10 +63,10 @@ class Dormant:
         revision, start = NOTHING, None
         while True:
             at: Key | None = start
-            page = await self._log.scan(scope.prefix, start=at, limit=PAGE_KEYS if scope.tag else 1)
+            page = await self._log.scan(scope.prefix, start=at, limit=PAGE_KEYS if scope.tag else 1 + len(self._ignored))
             # What changes while the pages are read is later than the first one, and so seen by the cursor.
             revision = revision or page.revision
-            if any(_counts(scope, stored) for stored in page.items):
+            if any(self._counts(scope, stored) for stored in page.items):
                 return None
             if page.next is None:
                 return revision
@@ -72,13 +90,14 @@ class Dormant:
             with self._bus.cursor(scope, after) as cursor:
                 while True:
                     batch = await cursor.next(limit=BATCH_RECORDS, max_bytes=BATCH_BYTES)
-                    if any(record.op is Op.PUT and _counts(scope, record) for record in batch.records):
+                    if any(record.op is Op.PUT and self._counts(scope, record) for record in batch.records):
                         return True
         except Compacted:
             return True
         except LogClosed:
             return False
 
-
-def _counts(scope: Scope, seen: Stored | Record) -> bool:
-    return scope.tag is None or tag_of(seen.header, scope.tag[0]) == scope.tag[1]
+    def _counts(self, scope: Scope, seen: Stored | Record) -> bool:
+        if self._ignored and path_of(seen.key) in self._ignored:
+            return False
+        return scope.tag is None or tag_of(seen.header, scope.tag[0]) == scope.tag[1]
