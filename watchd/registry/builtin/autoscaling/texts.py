@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from watchd.registry.schemas import whole
-from watchd.schema.typed import TypeMismatch, prune_and_check
+from watchd.schema.goscalars import TypeMismatch
+from watchd.schema.typed import prune_and_check
 
 Object = dict[str, Any]
 

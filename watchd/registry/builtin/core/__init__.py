@@ -12,6 +12,8 @@ STRATEGIES: dict[str, str] = {
     "replicationcontrollers": "replicationcontroller",
     "pods": "pod",
     "podtemplates": "podtemplate",
+    "limitranges": "limitrange",
+    "resourcequotas": "resourcequota",
 }
 
 COLUMNS: dict[str, str] = {
@@ -24,4 +26,5 @@ COLUMNS: dict[str, str] = {
     "replicationcontrollers": "replicationcontroller",
     "pods": "pod_columns",
     "podtemplates": "podtemplate",
+    "resourcequotas": "resourcequota",
 }
