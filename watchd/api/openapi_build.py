@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from conversion.openapi_protobuf import ENCODER_V2, ENCODER_V3, Encoder
-from watchd.api.openapi_operations import META, Operation, operations
+from watchd.api.openapi_operations import META, PATH, Operation, operations
 from watchd.api.openapi_schemas import REF_V2, meta, references, schemas_v2, schemas_v3, shared_schemas, shared_v2
 from watchd.api.version import MAJOR, MINOR
 from watchd.registry.kind import Kind, Version
@@ -30,6 +30,9 @@ _CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 
 _CUSTOM_ROOTS = frozenset({f"{META}.ObjectMeta", f"{META}.ListMeta"})
 """What schemas of custom kinds refer to."""
+
+_PLACED = {"name": "name", "namespace": "namespace", PATH: "path"}
+"""Parameters of paths, and how paths call them."""
 
 _UNSHARED_V2 = frozenset({"name", "dryRun", "fieldValidation"})
 """Parameters that are told anew at each operation: kubectl looks for them there, or they speak of one kind."""
@@ -125,7 +128,9 @@ def _add_paths(dialect: Dialect, told: Iterable[Operation], parts: Parts) -> set
         paths.setdefault(operation.path, []).append(operation)
     for path, found in paths.items():
         common = frozenset.intersection(*(frozenset(operation.parameters) for operation in found))
-        names = sorted([*(name for name in ("name", "namespace") if f"{{{name}}}" in path), "pretty", *common])
+        placed = (name for name, text in _PLACED.items() if f"{{{text}}}" in path)
+        pretty = () if found[0].action == "connect" else ("pretty",)
+        names = sorted([*placed, *pretty, *common])
         item: Object = {"parameters": [dialect.parameter(name, found[0].kind) for name in names]}
         item |= {operation.method: dialect.operation(operation, common) for operation in found}
         parts.paths[path] = parts.form.piece("PathItem", item)
@@ -141,7 +146,7 @@ def _own_parameters(operation: Operation, common: frozenset[str]) -> list[str]:
 def _described(name: str, kind: str) -> tuple[Object, Object]:
     """Return name, place and description of a parameter, and its type."""
     known = meta()["parameters"][name]
-    place = "path" if name in ("name", "namespace") else "query"
+    place = "path" if name in _PLACED else "query"
     description = known["description"] + (kind if name == "name" else "")
     # There are two descriptions of fieldManager; the second one's name has a remark.
     where = {"name": name.partition(" ")[0], "in": place}
@@ -183,7 +188,8 @@ class _V3:
 
     @staticmethod
     def _content(media_types: Iterable[str], schema: str) -> Object:
-        return {str(media_type): {"schema": {"$ref": REF + schema}} for media_type in media_types}
+        told = {"$ref": REF + schema} if schema else {"type": "string"}
+        return {str(media_type): {"schema": told} for media_type in media_types}
 
     def document(self, parts: Parts) -> Object:
         info = _CUSTOM_INFO if parts.custom else _INFO
@@ -225,7 +231,7 @@ class _V2:
         return {"$ref": f"#/parameters/{name}"}
 
     def operation(self, operation: Operation, common: frozenset[str]) -> Object:
-        answer = {"$ref": REF_V2 + operation.answer}
+        answer = {"$ref": REF_V2 + operation.answer} if operation.answer else {"type": "string"}
         responses: Object = {code: {"description": text, "schema": answer} for code, text in operation.codes.items()}
         named = {name: self.parameter(name, operation.kind) for name in _own_parameters(operation, common)}
         if operation.body:

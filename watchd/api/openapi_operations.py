@@ -45,6 +45,33 @@ _DELETE = (
     "propagationPolicy",
 )
 
+_OPTIONS = {
+    "PodAttachOptions": ("container", "stderr", "stdin", "stdout", "tty"),
+    "PodExecOptions": ("command", "container", "stderr", "stdin", "stdout", "tty"),
+    "PodLogOptions": (
+        "container",
+        "follow",
+        "insecureSkipTLSVerifyBackend",
+        "limitBytes",
+        "previous",
+        "sinceSeconds",
+        "stream",
+        "tailLines",
+        "timestamps",
+    ),
+    "PodPortForwardOptions": ("ports",),
+    **dict.fromkeys(("NodeProxyOptions", "PodProxyOptions", "ServiceProxyOptions"), ("path",)),
+}
+"""What ways to somewhere take in the query."""
+
+_METHODS = {"create": "post", "delete": "delete", "get": "get", "patch": "patch", "update": "put"}
+"""Methods of the verbs that discovery names; proxies take two more, which it names no verbs of."""
+
+PROXY_METHODS = ("delete", "get", "head", "options", "patch", "post", "put")
+
+PATH = "path (in path)"
+"""What follows a proxy's own path."""
+
 _BODIES = (JSON, YAML)
 _PATCHES = (PatchType.JSON, PatchType.MERGE, PatchType.APPLY_YAML)
 
@@ -57,13 +84,13 @@ class Operation:
     method: str
     id: str
     action: str
-    """list, get, post, put, patch, delete, deletecollection."""
+    """list, get, post, put, patch, delete, deletecollection, connect."""
     description: str
     gvk: dict[str, str]
     answer: str
-    """Name of the answer's schema."""
+    """Name of the answer's schema; empty for a text."""
     kind: str
-    """Of the objects that the path leads to."""
+    """Of what the path leads to, as the description of its name has it."""
     custom: bool
     parameters: tuple[str, ...] = ()
     """In the query, as openapi_meta.json calls them."""
@@ -81,11 +108,17 @@ class Operation:
     @property
     def consumes(self) -> tuple[str, ...]:
         """Media types of bodies."""
+        if self.action == "connect":
+            return ("*/*",)
         return _PATCHES if self.action == "patch" else _BODIES
 
     @property
     def produces(self) -> tuple[str, ...]:
         """Media types of answers."""
+        if self.action == "connect":
+            return ("*/*",)
+        if not self.answer:
+            return ("text/plain", JSON, YAML, CBOR)
         return (JSON, YAML) if self.custom else (JSON, YAML, CBOR)
 
     @property
@@ -154,6 +187,7 @@ class _Operations:
 
     def _operation(self, path: str, method: str, verb: str, action: str, what: str, **rest: Any) -> Operation:
         name = rest.pop("name", self._name)
+        rest.setdefault("kind", self._kind.names.kind)
         rest.setdefault("gvk", self._gvk)
         rest.setdefault("answer", self._schema)
         return Operation(
@@ -162,7 +196,6 @@ class _Operations:
             id=f"{verb}{self._prefix}{name}",
             action=action,
             description=what,
-            kind=self._kind.names.kind,
             custom=self._kind.custom,
             **rest,
         )
@@ -223,6 +256,17 @@ class _Operations:
     def _of_subresource(self, sub: Subresource) -> Iterator[Operation]:
         path = f"{self._collection}/{{name}}/{sub.name}"
         gvk, schema = self._gvk, self._schema
+        if sub.kind in _OPTIONS:
+            yield from self._of_way(sub, path)
+            return
+        if sub.name == "log":
+            parameters = _named("PodLogOptions")
+            what = f"read log of the specified {self._kind.names.kind}"
+            yield self._operation(path, "get", "read", "get", what, parameters=parameters, answer="", name=f"{self._name}Log")
+            return
+        if sub.verbs == ("create",):
+            yield self._posted(sub, path)
+            return
         if sub.name == "scale":
             schema = SCALE
             gvk = gvk if self._kind.custom else {"group": sub.group, "version": sub.version, "kind": sub.kind}
@@ -235,6 +279,50 @@ class _Operations:
         if "patch" in sub.verbs:
             what = f"partially update {what}"
             yield self._operation(path, "patch", "patch", "patch", what, parameters=_PATCH, body=f"{META}.Patch", **given)
+
+
+    def _posted(self, sub: Subresource, path: str) -> Operation:
+        """Describe a POST of an object of its own kind."""
+        group, version = (sub.group, sub.version) if sub.group else (self._kind.group, self._version.name)
+        schema = f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{sub.kind}"
+        return self._operation(
+            path,
+            "post",
+            "create",
+            "post",
+            f"create {sub.name} of {_one(self._kind.names.kind)}",
+            parameters=_WRITE,
+            body=schema,
+            answer=schema,
+            gvk={"group": group, "version": version, "kind": sub.kind},
+            kind=sub.kind,
+            name=self._name + camel(sub.name),
+        )
+
+    def _of_way(self, sub: Subresource, path: str) -> Iterator[Operation]:
+        """Describe a way to what is no object; a proxy's leads on."""
+        proxy = sub.name == "proxy"
+        tails = {"": "", "/{path}": "WithPath"} if proxy else {"": ""}
+        methods = PROXY_METHODS if proxy else sorted(_METHODS[verb] for verb in sub.verbs)
+        for tail, suffix in tails.items():
+            for method in methods:
+                yield self._operation(
+                    f"{path}{tail}",
+                    method,
+                    "connect",
+                    "connect",
+                    f"connect {method.upper()} requests to {sub.name} of {self._kind.names.kind}",
+                    parameters=_named(sub.kind),
+                    answer="",
+                    gvk={**self._gvk, "kind": sub.kind},
+                    kind=sub.kind,
+                    name=f"{method.capitalize()}{self._name}{camel(sub.name)}{suffix}",
+                )
+
+
+def _named(options: str) -> tuple[str, ...]:
+    """Return the parameters of a way, as openapi_meta.json calls them."""
+    return tuple(f"{name} ({options})" for name in _OPTIONS[options])
 
 
 def _one(kind: str) -> str:

@@ -143,6 +143,8 @@ def _with_list(kind: Kind, version: Version, own: Object) -> dict[str, Object]:
         **more,
     }
     own = {**own, GVK: [{**group_version, "kind": names.kind}], **more}
+    if "list" not in kind.verbs:
+        return {name: own}
     return {name: own, list_schema_name(kind, version.name): listed}
 
 
