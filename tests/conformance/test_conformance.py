@@ -34,6 +34,7 @@ FLOORS = {
     "subresources": (1.0, 1.0),
     "conversion": (1.0, 1.0),
     "kinds-apps": (1.0, 0.95),
+    "kinds-quota": (1.0, 1.0),
     "kinds-batch": (1.0, 0.95),
     "kinds-rbac": (1.0, 1.0),
     "kinds-subresources": (1.0, 1.0),
