@@ -20,14 +20,16 @@ from storage.memory_log import MemoryLog
 from storage.types import Check, Record, Write
 from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
+from watchd.admission.limitranger import LimitRanger
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
+from watchd.admission.resourcequota import ResourceQuota
 from watchd.api.handler import API
 from watchd.api.message import Request, Response, SinkClosed
 from watchd.api.metrics import Metrics
 from watchd.api.plans import WatchCore
 from watchd.api.subresources.table import Services, Special
 from watchd.api.verbs import Verbs
-from watchd.auth.authentication import Authenticator, AuthenticatorChain, TokenAuthenticator
+from watchd.auth.authentication import API_AUDIENCES, Authenticator, AuthenticatorChain, TokenAuthenticator
 from watchd.auth.authorization import default_authorizer
 from watchd.auth.jwt import SigningKey
 from watchd.auth.serviceaccounts import Issuer, ServiceAccountAuthenticator
@@ -37,10 +39,12 @@ from watchd.controllers.event_expiry import EventExpiry
 from watchd.controllers.garbage import Garbage
 from watchd.controllers.namespace_contents import NamespaceContents
 from watchd.controllers.namespaces import Namespaces
+from watchd.controllers.table import Needs, dormant
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import KIND as DEFINITION
 from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FRAME_CACHE_BYTES, FrameCache
+from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.store import Store, Written
 from watchd.registry.value import tag_of
@@ -436,8 +440,12 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         registry = Registry(raced)
         for kind in (*KINDS, DEFINITION):
             await registry.install(kind)
-        admission = Chain([NamespaceLifecycle(raced, registry), DefinitionLifecycle(raced, registry)])
+        ledger = Ledger()
+        quota = ResourceQuota(raced, registry, ledger)
+        asked = [NamespaceLifecycle(raced, registry), DefinitionLifecycle(raced, registry), LimitRanger(raced, registry), quota]
+        admission = Chain(asked)
         store = Store(raced, registry, clock=clock, entropy=entropy, admission=admission)
+        quota.store = store
         watching = WatchCore(raced, bus, FrameCache(raced, max_bytes=frame_bytes))
         metrics = Metrics()
         key = SigningKey(ec.generate_private_key(ec.SECP256R1()))
@@ -464,6 +472,12 @@ def start(nursery: trio.Nursery, clock: ManualClock):
             await nursery.start(Garbage(store, bus).run)
             await nursery.start(EventExpiry(store, bus).run)
             await nursery.start(core.definitions.run)
+
+            def sign(account: Object, secret: Object) -> str:
+                return issuer.issue(account, {"secret": secret}, audiences=API_AUDIENCES, seconds=3600)
+
+            for controller in dormant(Needs(store, bus, ledger, sign, ca_pem)).values():
+                await nursery.start(controller.run)
             await trio.testing.wait_all_tasks_blocked()
         return core
 
