@@ -27,7 +27,7 @@ from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.stock import Stock
 from watchd.registry.strategy import NOT_ENFORCED
 from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
-from watchd.registry.view import load, load_known
+from watchd.registry.view import load, load_hub, load_known
 from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import (
     FieldError,
@@ -585,6 +585,19 @@ class Store:
                 left += not written.removed
         return left
 
+    async def rewrite(self, endpoint: Endpoint, stored: Stored) -> bool:
+        """Write a stored object again as it would be written now; return whether it was written otherwise.
+
+        `endpoint` is the hub's. Raises Conflict where it has been changed meanwhile, StatusError for what its webhook or the log fails with.
+        """
+        kind, header = endpoint.kind, header_of(stored.header)
+        if header.epoch == kind.epoch and stored_at_hub(kind, stored):
+            return False
+        await translated.ready_at_hub(kind, [stored])
+        value = encode(kind, load_hub(kind, stored), time_ms=header.time_ms)
+        await self._append(Write(stored.key, Op.PUT, value.header, value.body, value.stamp_at, stored.revision), [])
+        return True
+
     def _track(
         self,
         endpoint: Endpoint,
@@ -672,7 +685,9 @@ class Store:
     @staticmethod
     def _refuse(endpoint: Endpoint, obj: Object, errors: list[FieldError]) -> None:
         if errors:
-            raise invalid(endpoint.group, endpoint.kind.names.kind, obj["metadata"].get("name") or "", errors)
+            # Of built-in kinds the reference tells what is found twice once, of custom ones each time.
+            found = errors if endpoint.kind.behaviour is None else dict(zip(map(str, errors), errors, strict=True)).values()
+            raise invalid(endpoint.group, endpoint.kind.names.kind, obj["metadata"].get("name") or "", found)
 
 
 def storage_failure(error: storage_errors.StorageError) -> StatusError:

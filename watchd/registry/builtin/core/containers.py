@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -42,13 +42,17 @@ HELD_BACK = ("ports", "resources", "resizePolicy", "restartPolicy", "restartPoli
 """What ephemeral containers may not have, in the order of the reference's type."""
 
 
+_NOTHING: dict[str, tuple[Any, ...]] = {field: (None, [], {}) for field in ("ports", "resources", "resizePolicy", "restartPolicyRules")}
+"""What the others are when they are not set; of those that are pointers an empty one is set."""
+
+
 @attrs.frozen
 class Surroundings:
     """What the rules of a container ask of its pod."""
 
     volumes: Mapping[str, Object]
     """Those that are right, by name."""
-    claims: Sequence[str]
+    claims: Collection[str]
     """Names of resourceClaims."""
     grace: int | None
     """Seconds."""
@@ -113,7 +117,7 @@ def ephemeral_container_problems(containers: Sequence[Object], others: Iterable[
         names.add(name)
         if target and target not in targets:
             out.append(not_found(f"{at}.targetContainerName", target))
-        out += [forbidden(f"{at}.{field}", NOT_EPHEMERAL) for field in HELD_BACK if container.get(field)]
+        out += [forbidden(f"{at}.{field}", NOT_EPHEMERAL) for field in HELD_BACK if container.get(field) not in _NOTHING.get(field, (None,))]
         for number, mount in enumerate(container.get("volumeMounts") or ()):
             fields = [field for field in ("subPath", "subPathExpr") if mount.get(field)]
             out += [forbidden(f"{at}.volumeMounts[{number}].{field}", NOT_EPHEMERAL) for field in fields]

@@ -58,7 +58,7 @@ def _value(value: Any, kind: str) -> Any:
     if kind in _ZEROS:
         return _ZEROS[kind] if value is None else value
     if kind.startswith("["):
-        return [_value(item, kind[1:]) for item in value] if value else None
+        return None if value is None else [_value(item, kind[1:]) for item in value]
     if kind.startswith("*"):
         return None if value is None else _value(value, kind[1:])
     if kind == "n":

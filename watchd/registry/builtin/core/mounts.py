@@ -25,8 +25,8 @@ def mount_problems(
     """Return what is wrong with a container's volumeMounts; `volumes` are those of the pod that are right."""
     out: list[FieldError] = []
     taken: set[str] = set()
-    device_names = {device.get("name", "") for device in devices}
-    device_paths = {device.get("devicePath", "") for device in devices}
+    # Of what stands twice the reference remembers the last.
+    device_paths = {device.get("name", ""): device.get("devicePath", "") for device in devices}
     for index, mount in enumerate(mounts):
         at, name, where = f"{path}[{index}]", mount.get("name", ""), mount.get("mountPath", "")
         out += [] if name else [required(f"{at}.name")]
@@ -36,9 +36,9 @@ def mount_problems(
         if where in taken:
             out.append(invalid(f"{at}.mountPath", where, UNIQUE))
         taken.add(where)
-        if name in device_names:
+        if name in device_paths:
             out.append(invalid(f"{at}.name", name, "must not already exist in volumeDevices"))
-        if where in device_paths:
+        if where in device_paths.values():
             out.append(invalid(f"{at}.mountPath", where, "must not already exist as a path in volumeDevices"))
         out += _below(mount, at, path)
         out += _propagation(mount, container, f"{path}.mountPropagation") + _read_only(mount, f"{path}.recursiveReadOnly")
@@ -83,8 +83,7 @@ def device_problems(devices: Sequence[Object], mounts: Sequence[Object], volumes
     out: list[FieldError] = []
     names: set[str] = set()
     paths: set[str] = set()
-    mount_names = {mount.get("name", "") for mount in mounts}
-    mount_paths = {mount.get("mountPath", "") for mount in mounts}
+    mount_paths = {mount.get("name", ""): mount.get("mountPath", "") for mount in mounts}
     for index, device in enumerate(devices):
         at, name, where = f"{path}[{index}]", device.get("name", ""), device.get("devicePath", "")
         volume = volumes.get(name)
@@ -103,9 +102,9 @@ def device_problems(devices: Sequence[Object], mounts: Sequence[Object], volumes
             out.append(invalid(f"{at}.devicePath", where, "can not contain backsteps ('..')"))
         else:
             paths.add(where)
-        if name in mount_names:
+        if name in mount_paths:
             out.append(invalid(f"{at}.name", name, "must not already exist in volumeMounts"))
-        if where in mount_paths:
+        if where in mount_paths.values():
             out.append(invalid(f"{at}.devicePath", where, "must not already exist as a path in volumeMounts"))
         if name:
             names.add(name)

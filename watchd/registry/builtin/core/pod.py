@@ -17,9 +17,10 @@ from watchd.registry.builtin.core.podresources import default_pod_resources, qua
 from watchd.registry.builtin.core.podstatus import default_addresses, keep_status, status_problems
 from watchd.registry.builtin.core.podupdate import ephemeral_changes, spec_changes
 from watchd.registry.builtin.core.podvalidation import containers_with_paths, validate_pod_spec
+from watchd.registry.builtin.core.podwarnings import pod_warnings
 from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.registry.value import equal
-from watchd.seams import Clock, Entropy
+from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import FieldError
 
 PENDING = "Pending"
@@ -55,7 +56,7 @@ class PodStrategy(Strategy):
 
     returns_deleted = True
     status_keeps = ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences")
-    selectable_fields = (*FIELDS, "status.podIP")
+    selectable_fields = (*FIELDS, "status.podIP", "status.podIPs", "spec.host")
 
     def default(self, obj: Object) -> None:
         """Fill in what pods leave out: more than their templates do."""
@@ -73,14 +74,14 @@ class PodStrategy(Strategy):
 
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Begin pending, with a quality of service for good."""
-        del clock, entropy
+        del entropy
         spec, meta = obj["spec"], obj["metadata"]
         meta["generation"] = 1
         obj["status"] = {"phase": PENDING}
         _drop_init_annotations(meta)
         drop_disabled(spec)
         if spec.get("schedulingGates"):
-            obj["status"]["conditions"] = [_gated()]
+            obj["status"]["conditions"] = [_gated(rfc3339(clock.now_ms()))]
         labels = meta.get("labels") or {}
         for term in (*pod_terms(spec.get("affinity")), *(spec.get("topologySpreadConstraints") or ())):
             add_label_keys(term, labels)
@@ -95,7 +96,7 @@ class PodStrategy(Strategy):
             return
         _put_back(obj, old, "status")
         if subresource:
-            for field in ("ownerReferences", "finalizers", "deletionTimestamp", "deletionGracePeriodSeconds"):
+            for field in ("labels", "annotations", "ownerReferences", "finalizers"):
                 _put_back(obj["metadata"], old["metadata"], field)
         spec, before = obj["spec"], old["spec"]
         if subresource == EPHEMERAL:
@@ -121,6 +122,8 @@ class PodStrategy(Strategy):
         if texts := dns1123_label(name):
             why = "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
             warn(f"metadata.name: {why}: [{' '.join(texts)}]")
+        for text in pod_warnings(obj["metadata"], obj["spec"]):
+            warn(text)
         return self.validate(obj)
 
     def validate(self, obj: Object) -> list[FieldError]:
@@ -171,6 +174,9 @@ class PodStrategy(Strategy):
             out[path] = ("true" if value else "false") if isinstance(absent, bool) else value
         addresses = (obj.get("status") or {}).get("podIPs") or [{}]
         out["status.podIP"] = addresses[0].get("ip", "")
+        # The reference takes selectors by these: the one is an old name, the other selects nothing.
+        out["spec.host"] = out["spec.nodeName"]
+        out["status.podIPs"] = ""
         return out
 
 
@@ -194,13 +200,13 @@ def _whole(obj: Object) -> list[FieldError]:
     return out
 
 
-def _gated() -> Object:
+def _gated(time: str) -> Object:
     """Return the condition of a pod that nobody is to look at yet (KEP-3521)."""
     return {
         "type": "PodScheduled",
         "status": "False",
         "lastProbeTime": None,
-        "lastTransitionTime": None,
+        "lastTransitionTime": time,
         "reason": "SchedulingGated",
         "message": "Scheduling is blocked due to non-empty scheduling gates",
     }

@@ -119,8 +119,9 @@ def _probe(probe: Object) -> None:
         if not probe.get(field):
             probe[field] = value
     _http_get(probe.get("httpGet"))
-    if probe.get("grpc") is not None:
-        probe["grpc"].setdefault("service", "")
+    grpc = probe.get("grpc")
+    if grpc is not None and grpc.get("service") is None:
+        grpc["service"] = ""
 
 
 def _http_get(action: Object | None) -> None:

@@ -15,11 +15,21 @@ _FILES = ("secret", "configMap", "downwardAPI", "projected")
 
 def drop_disabled(spec: Object, old: Object | None = None) -> None:
     """Drop what is gated, in place. What the old spec has of it somewhere is kept everywhere, as in the reference."""
+    if old is None or not any("stopSignal" in one for one in _lifecycles(old)):
+        _drop_signals(spec)
     for field, holders in _GATED:
         if old is not None and any(field in holder for holder in holders(old)):
             continue
         for holder in holders(spec):
             holder.pop(field, None)
+
+
+def _drop_signals(spec: Object) -> None:
+    """Drop signals, and lifecycles that are nothing without."""
+    for container in _containers(spec):
+        lifecycle = container.get("lifecycle") or {}
+        if lifecycle.pop("stopSignal", None) is not None and not lifecycle:
+            del container["lifecycle"]
 
 
 def _spec(spec: Object) -> Iterator[Object]:
@@ -76,7 +86,6 @@ _GATED: tuple[tuple[str, Callable[[Object], Iterator[Object]]], ...] = (
     ("schedulingGroup", _spec),
     ("evictionResponders", _spec),
     ("bindMountOptions", _mounts),
-    ("stopSignal", _lifecycles),
     ("protocol", _actions("httpGet")),
     ("mode", _actions("grpc")),
     ("mode", _empty_dirs),

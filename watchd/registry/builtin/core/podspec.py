@@ -1,8 +1,25 @@
-"""PodSpec, the part that pods and the templates of other kinds share: its defaults and its rules."""
+"""PodSpec, the part that pods and the templates of other kinds share: its defaults, rules and warnings."""
 
 from __future__ import annotations
 
 from watchd.registry.builtin.core.poddefaults import default_pod_spec, default_pod_template
+from watchd.registry.builtin.core.podgates import drop_disabled
 from watchd.registry.builtin.core.podvalidation import validate_pod_spec, validate_pod_template
+from watchd.registry.builtin.core.podwarnings import pod_warnings
+from watchd.registry.strategy import Object, Warn
 
-__all__ = ["default_pod_spec", "default_pod_template", "validate_pod_spec", "validate_pod_template"]
+__all__ = [
+    "default_pod_spec",
+    "default_pod_template",
+    "drop_disabled",
+    "pod_warnings",
+    "validate_pod_spec",
+    "validate_pod_template",
+    "warn_of_template",
+]
+
+
+def warn_of_template(template: Object, path: str, warn: Warn) -> None:
+    """Warn of what is let pass in a PodTemplateSpec; `path` is where it stands (`spec.template`)."""
+    for text in pod_warnings(template.get("metadata") or {}, template.get("spec") or {}, path):
+        warn(text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from watchd.registry.builtin.core.podgates import drop_disabled
-from watchd.registry.builtin.core.podspec import default_pod_template, validate_pod_template
+from watchd.registry.builtin.core.podspec import default_pod_template, validate_pod_template, warn_of_template
 from watchd.registry.columns import NAME, Column
-from watchd.registry.strategy import Object, Strategy
+from watchd.registry.strategy import Object, Strategy, Warn
+from watchd.registry.value import equal
 from watchd.seams import Clock, Entropy
 from watchd.status import FieldError
 
@@ -14,6 +15,7 @@ class PodTemplateStrategy(Strategy):
     """The rules of PodTemplate."""
 
     generation = True
+    returns_deleted = True
 
     def default(self, obj: Object) -> None:
         """Fill in what the template leaves out."""
@@ -28,6 +30,12 @@ class PodTemplateStrategy(Strategy):
         """Drop what is gated."""
         del subresource
         drop_disabled(obj["template"]["spec"], old["template"]["spec"])
+
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Check the template, and warn of what is let pass in a new one."""
+        if old is None or not equal(obj["template"], old["template"]):
+            warn_of_template(obj["template"], "template", warn)
+        return super().judge(obj, old, subresource, warn)
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check the template."""

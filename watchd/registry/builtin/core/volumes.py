@@ -9,6 +9,7 @@ from watchd.registry.builtin.common.addresses import duplicate
 from watchd.registry.builtin.common.fields import forbidden, invalid, one_of, required
 from watchd.registry.builtin.common.quantities import ZERO, amount
 from watchd.registry.builtin.common.values import label
+from watchd.registry.builtin.core.claimspec import claim_template_problems
 from watchd.registry.builtin.core.projections import downward_file_problems, file_mode, key_problems, projected_problems
 from watchd.registry.builtin.core.volumesources import RULES, Rule
 from watchd.registry.formats import dns1123_subdomain
@@ -123,7 +124,9 @@ def _image(source: Object, path: str) -> list[FieldError]:
 
 def _ephemeral(source: Object, path: str) -> list[FieldError]:
     template = source.get("volumeClaimTemplate")
-    return [required(f"{path}.volumeClaimTemplate")] if template is None else []
+    if template is None:
+        return [required(f"{path}.volumeClaimTemplate")]
+    return claim_template_problems(template, f"{path}.volumeClaimTemplate")
 
 
 def pull_policy_problems(policy: str, path: str) -> list[FieldError]:
