@@ -37,6 +37,9 @@ CREATED_DESCRIPTION = (
 )
 """The reference's own description of ages."""
 
+ENUM_VALUES = "\n\nPossible enum values:"
+"""What documents put behind the description of an enum."""
+
 UNKNOWN_AGE = "<unknown>"
 INVALID = "<invalid>"
 NO_VALUE = "<no value>"
@@ -64,7 +67,8 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": self.description or (description(*self.field) if self.field else ""),
+            # The Go types' own texts do not list the values of enums.
+            "description": self.description or (description(*self.field).partition(ENUM_VALUES)[0] if self.field else ""),
             "priority": self.priority,
         }
 

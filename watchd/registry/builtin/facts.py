@@ -102,8 +102,6 @@ OWN_UNKNOWN_FIELD: dict[tuple[str, str], str] = {
 
 NOT_ENFORCED: Names = frozenset(
     {
-        ("", "limitranges"),
-        ("", "resourcequotas"),
         (ADMISSION, "mutatingadmissionpolicies"),
         (ADMISSION, "mutatingadmissionpolicybindings"),
         (ADMISSION, "mutatingwebhookconfigurations"),
@@ -114,13 +112,10 @@ NOT_ENFORCED: Names = frozenset(
         (FLOWCONTROL, "flowschemas"),
         (FLOWCONTROL, "prioritylevelconfigurations"),
         ("networking.k8s.io", "networkpolicies"),
-        ("node.k8s.io", "runtimeclasses"),
         (RBAC, "clusterrolebindings"),
         (RBAC, "clusterroles"),
         (RBAC, "rolebindings"),
         (RBAC, "roles"),
-        ("scheduling.k8s.io", "priorityclasses"),
-        ("storagemigration.k8s.io", "storageversionmigrations"),
     }
 )
 """Kinds that say how a server is to treat others, which this one does not do: whoever creates one is told (docs/differences.md)."""

@@ -113,7 +113,7 @@ def _default_spec(spec: Object) -> None:
 
 
 def _hub(obj: Object) -> Object:
-    return to_v2(obj) if obj["apiVersion"] == V1 else obj
+    return to_v2(obj) if obj.get("apiVersion") == V1 else obj
 
 
 def _annotate(obj: Object, annotations: Object) -> None:
@@ -193,21 +193,21 @@ _SPEC, _STATUS = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", "io.k8
 
 
 def _reference(obj: Object, _: int) -> str:
-    target = obj["spec"].get("scaleTargetRef", {})
+    target = obj.get("spec", {}).get("scaleTargetRef", {})
     return f"{target.get('kind', '')}/{target.get('name', '')}"
 
 
 def _targets(obj: Object, _: int) -> str:
     obj = _hub(obj)
-    return text(obj["spec"].get("metrics") or (), obj.get("status", {}).get("currentMetrics") or ())
+    return text(obj.get("spec", {}).get("metrics") or (), obj.get("status", {}).get("currentMetrics") or ())
 
 
 COLUMNS = (
     NAME,
     Column("Reference", _reference, field=(_SPEC, "scaleTargetRef")),
     Column("Targets", _targets, field=(_SPEC, "metrics")),
-    Column("MinPods", lambda obj, _: str(obj["spec"].get("minReplicas", "<unset>")), field=(_SPEC, "minReplicas")),
-    Column("MaxPods", lambda obj, _: obj["spec"].get("maxReplicas", 0), field=(_SPEC, "maxReplicas")),
+    Column("MinPods", lambda obj, _: str(obj.get("spec", {}).get("minReplicas", "<unset>")), field=(_SPEC, "minReplicas")),
+    Column("MaxPods", lambda obj, _: obj.get("spec", {}).get("maxReplicas", 0), field=(_SPEC, "maxReplicas")),
     Column("Replicas", lambda obj, _: obj.get("status", {}).get("currentReplicas", 0), field=(_STATUS, "currentReplicas")),
     AGE,
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from watchd.names import dns1123_label
 from watchd.registry.builtin.common.addresses import duplicate
-from watchd.registry.builtin.common.fields import immutable, invalid, required
+from watchd.registry.builtin.common.fields import invalid, required
 from watchd.registry.builtin.common.internal import internal
 from watchd.registry.builtin.common.quantities import round_up_all
 from watchd.registry.builtin.common.selectors import label_problems
 from watchd.registry.builtin.core.affinity import toleration_problems
 from watchd.registry.builtin.core.resources import requirements_problems
 from watchd.registry.columns import AGE, NAME, Column
+from watchd.registry.metadata import IMMUTABLE
 from watchd.registry.strategy import Object, Strategy
 from watchd.status import FieldError
 
@@ -32,7 +33,11 @@ class RuntimeClassStrategy(Strategy):
     def validate_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
         """Check the whole, whose handler stands still."""
         del subresource
-        return _problems(obj) + (immutable(obj.get("handler", ""), old.get("handler", ""), "handler") or _handler(obj))
+        changed = obj.get("handler", "") != old.get("handler", "")
+        held = [invalid("handler", None, IMMUTABLE)] if changed else []
+        if changed and obj.get("handler"):
+            return _problems(obj) + held
+        return _problems(obj) + held + _handler(obj)
 
 
 def _problems(obj: Object) -> list[FieldError]:

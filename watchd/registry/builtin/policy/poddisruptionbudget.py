@@ -82,7 +82,7 @@ def _number(name: str) -> Column:
     field = f"{name[:1].lower()}{name[1:].replace(' ', '')}"
     word = "available" if field == "minAvailable" else "unavailable"
     bound = "minimum number of pods that must be" if field == "minAvailable" else "maximum number of pods that may be"
-    return Column(name, lambda obj, _: str(obj["spec"].get(field, "N/A")), description=f"The {bound} {word}.")
+    return Column(name, lambda obj, _: str(obj.get("spec", {}).get(field, "N/A")), description=f"The {bound} {word}.")
 
 
 COLUMNS = (

@@ -108,12 +108,17 @@ def _text(subject: Object) -> str:
     return f"{subject.get('namespace', '')}/{name}" if subject.get("kind") == SERVICE_ACCOUNT else name
 
 
+def _role(obj: Object, _: int) -> str:
+    role = obj.get("roleRef", {})
+    return f"{role.get('kind', '')}/{role.get('name', '')}"
+
+
 def _columns(word: str, role: str) -> tuple[Column, ...]:
     return (
         NAME,
         Column(
             "Role",
-            lambda obj, _: f"{obj['roleRef'].get('kind', '')}/{obj['roleRef'].get('name', '')}",
+            _role,
             description=f"roleRef can {role}. If the RoleRef cannot be resolved, the Authorizer must return an error.",
         ),
         AGE,
