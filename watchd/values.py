@@ -203,6 +203,7 @@ CONTROLLERS = (
     "resource-quotas",
     "endpoint-slices",
     "endpoints",
+    "pod-garbage",
     "account-tokens",
     "finished-jobs",
     "signing-requests",

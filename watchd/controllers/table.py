@@ -83,6 +83,12 @@ def _volumes(needs: Needs) -> Controller:
     return VolumeProtection(needs.store, needs.bus)
 
 
+def _pods(needs: Needs) -> Controller:
+    from watchd.controllers.pod_garbage import PodGarbage
+
+    return PodGarbage(needs.store, needs.bus)
+
+
 @attrs.frozen
 class _Row:
     """One controller."""
@@ -99,6 +105,7 @@ TABLE = {
     "resource-quotas": _Row(_quotas, "", "resourcequotas"),
     "endpoint-slices": _Row(_slices, "", "services", ignored=frozenset({"default/kubernetes"})),
     "endpoints": _Row(_endpoints, "discovery.k8s.io", "endpointslices"),
+    "pod-garbage": _Row(_pods, "", "pods"),
     "account-tokens": _Row(_tokens, "", "secrets", ("type", SERVICE_ACCOUNT_TOKEN)),
     "finished-jobs": _Row(_jobs, "batch", "jobs"),
     "signing-requests": _Row(_requests, "certificates.k8s.io", "certificatesigningrequests"),
