@@ -39,6 +39,7 @@ FLOORS = {
     "kinds-rbac": (1.0, 1.0),
     "kinds-subresources": (1.0, 1.0),
     "kinds-autoscaling": (1.0, 1.0),
+    "kinds-pods": (1.0, 1.0),
     "kinds-policy": (1.0, 1.0),
 }
 """Capability -> the part of its steps that agrees at the `status` and at the `body` level: what has been reached."""
