@@ -102,9 +102,11 @@ def plan(service: Object, pods: Sequence[Pod], zones: Mapping[str, str], present
             left += emptied
         if not any(slice_.family == family for slice_ in out):
             # Clients tell a Service without endpoints from one that nobody has looked at.
-            kept = left.pop(0) if left else Slice(family, [], [])
-            kept.endpoints, kept.ports = [], []
-            out.append(kept)
+            out.append(Slice(family, [], []))
+        for slice_ in out:
+            # One that goes becomes one that comes: one write in place of two.
+            if slice_.family == family and not slice_.object and left:
+                slice_.object = left.pop(0).object
         surplus += left
     return Plan(out, surplus)
 
