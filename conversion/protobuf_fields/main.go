@@ -5,6 +5,10 @@
 // and, for the codec's tests, what Go's own serializer makes of JSON objects, one a line:
 //
 //	go run . encode < objects > encoded
+//
+// and, for the schemas of built-in kinds, what Go calls the types of fields:
+//
+//	go run . names > go_names.json
 package main
 
 import (
@@ -13,9 +17,9 @@ import (
 )
 
 func main() {
-	commands := map[string]func() error{"table": writeTable, "encode": encodeLines}
+	commands := map[string]func() error{"table": writeTable, "encode": encodeLines, "names": writeNames}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: protobuf_fields table|encode")
+		fmt.Fprintln(os.Stderr, "usage: protobuf_fields table|encode|names")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](); err != nil {

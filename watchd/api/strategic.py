@@ -58,13 +58,16 @@ class _Merger:
         self._defs = defs
 
     def _field(self, schema: Schema, name: str) -> Schema:
-        """Return the schema of a field, with what it refers to. Raises StatusError 500 in what Go keeps as bytes."""
+        """Return the schema of a field, with what it refers to.
+
+        Raises StatusError 500 in what Go keeps as bytes, and in a map: Go finds merge keys in structs alone.
+        """
         if schema.get("x-go-json") == "RawExtension":
             raise internal(f'unable to find api field in struct RawExtension for the json field "{name}"')
         properties = schema.get("properties") or NOTHING
+        if not properties and "additionalProperties" in schema:
+            raise internal("merging an object in json but data type is not struct, instead is: map")
         found: Any = properties.get(name)
-        if found is None:
-            found = schema.get("additionalProperties")
         if not isinstance(found, Mapping):
             return NOTHING
         return self._resolved(found)

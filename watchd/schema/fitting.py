@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from watchd.schema.goscalars import ZERO_TIME, TypeMismatch, canonical_base64, canonical_time, written_quantity
+from watchd.schema.goscalars import ZERO_TIMES, TypeMismatch, canonical_base64, canonical_time, written_quantity
 
 Schema = Mapping[str, Any]
 Fit = Callable[[Any], Any]
@@ -284,7 +284,7 @@ def _moment(*, micro: bool) -> Fit:
             written = canonical_time(value, micro=micro)
         except TypeMismatch:
             raise Unfit from None
-        if written == ZERO_TIME:
+        if written in ZERO_TIMES:
             raise Unfit
         return written
 

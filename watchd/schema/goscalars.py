@@ -46,8 +46,8 @@ _BASE64_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _BLANK = "".join(chr(code) for code in (0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
 """What Go trims a quantity of. Control characters stand escaped in JSON, and Go does not undo that here."""
 
-ZERO_TIME = "0001-01-01T00:00:00Z"
-"""The time that Go takes for none."""
+ZERO_TIMES = frozenset({"0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"})
+"""The time that Go takes for none, as metav1.Time and as metav1.MicroTime write it."""
 
 
 class TypeMismatch(ValueError):

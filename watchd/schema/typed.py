@@ -3,11 +3,15 @@
 Works on the JSON schema of the kind, in place: unknown fields go (and are told), nulls go, a value of the wrong type is
 an error in the decoder's words. The schemas are OpenAPI v3 with these conventions: `title` is the Go type's name,
 `$ref` is `#/$defs/NAME` of the root schema, `anyOf` holds alternatives of different JSON types, `format` is one of
-`byte`, `date-time`, `int32` and `int64`, and a schema without a type takes anything. A field with `x-go-omitempty` goes
-where it holds its type's zero value; one with `x-go-zero` is written as that value where it is absent: both as Go's
-encoder does, so that an object leaves as the reference would have written it: of an empty list there without
-`x-go-keeps-empty`, nothing but a null comes back from the reference's storage. `x-go-type` names a type of its own, and
-`x-go-json` one with JSON of its own: `Quantity`, `IntOrString`, `RawExtension` and `Raw` (anything), `Time`, `MicroTime`.
+`byte`, `date-time`, `int32` and `int64`, and a schema without a type takes anything. Beside a schema stand
+
+- `x-go-omitempty`: the field goes where it holds its type's zero value;
+- `x-go-zero`: it is written as this value where it is absent, both as Go's encoder does, so that an object leaves as the
+  reference would have written it; of an empty list a null, which is what comes back from the reference's storage;
+- `x-go-keeps-empty`: but for this one;
+- `x-go-json`: its type has JSON of its own: `Quantity`, `IntOrString`, `RawExtension` and `Raw` (anything), `Time`, `MicroTime`;
+- `x-go-type`: what Go calls its type, where the schema does not tell;
+- `x-go-embedded`: the types through whose embedding it is a field, in the paths of errors.
 
 Closures (watchd.schema.fitting) do it for objects in which all is well. Else the object is walked again here, for the words.
 """
@@ -19,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.schema.fitting import INT_BITS, TIMES, Unfit, fitting, is_struct, keeps_no_empty
-from watchd.schema.goscalars import ZERO_TIME, TypeMismatch, canonical_base64, canonical_time, written_quantity
+from watchd.schema.goscalars import ZERO_TIMES, TypeMismatch, canonical_base64, canonical_time, written_quantity
 from watchd.status import go_json
 
 Schema = Mapping[str, Any]
@@ -143,7 +147,8 @@ class _Checker:
             # A null leaves a struct's field at its zero value, which is not written again.
             found = value.pop(key)
             if found is not None:
-                fitted = self.fit(found, inner, below, f"{field}.{key}" if field else key, title)
+                name = f"{inner['x-go-embedded']}.{key}" if "x-go-embedded" in inner else key
+                fitted = self.fit(found, inner, below, f"{field}.{name}" if field else name, title)
                 if fitted == [] and keeps_no_empty(inner):
                     fitted = None
                 if fitted or (fitted is not None and "x-go-omitempty" not in inner):
@@ -186,7 +191,7 @@ def _moment(value: Any, field: str, struct: str, *, micro: bool) -> str | None:
     if not isinstance(value, str):
         raise TypeMismatch(str(_mismatch(value, "string", field, struct)))
     written = canonical_time(value, micro=micro)
-    return None if written == ZERO_TIME else written
+    return None if written in ZERO_TIMES else written
 
 
 def _raw(value: Any, _field: str, _struct: str) -> Any:
@@ -244,12 +249,23 @@ def _shape(value: Any) -> str:
             return "object"
 
 
+_OWN_NAMES = {
+    "Time": "v1.Time",
+    "MicroTime": "v1.MicroTime",
+    "Quantity": "resource.Quantity",
+    "IntOrString": "intstr.IntOrString",
+    "RawExtension": "runtime.RawExtension",
+}
+"""What Go calls types with JSON of their own, as elements of others."""
+
+
 def _go_type(schema: Schema, defs: Mapping[str, Schema]) -> str:
     """Name a field's type as Go does."""
     if "$ref" in schema:
         schema = defs[schema["$ref"].rpartition("/")[2]]
-    if "x-go-type" in schema:
-        return str(schema["x-go-type"])
+    told = schema.get("x-go-type") or _OWN_NAMES.get(schema.get("x-go-json", ""))
+    if told is not None:
+        return str(told)
     form = schema.get("format", "")
     kind = schema.get("type")
     if kind == "array":

@@ -2,6 +2,7 @@
 //
 // The tests expect KUBECONFIG. Those that need the server restarted print "@@restart" on a line of
 // its own and read one line from standard input once it is back (tests/clients/test_go.py does that).
+// With CLIENTS_TYPES set the binary runs none of them and answers questions (types_test.go).
 package clients
 
 import (
@@ -44,6 +45,13 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	klog.SetOutput(os.Stderr)
 	ctrl.SetLogger(logr.Discard())
+	if _, asked := os.LookupEnv("CLIENTS_TYPES"); asked {
+		if err := answerTypes(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

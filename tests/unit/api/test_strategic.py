@@ -132,3 +132,14 @@ def test_refusals_are_in_gos_words(patch, why):
 def test_nulls_in_new_lists_stay():
     patch = {"deep": {"new": [None, {"a": None, "b": [None, {"$patch": "delete"}]}]}}
     assert StrategicMergePatch(patch, SCHEMA).apply({}) == {"deep": {"new": [None, {"b": [None]}]}}
+
+
+@pytest.mark.parametrize(("original", "patch"), [({"a": ["x"]}, {"a": ["y"]}), ({"a": {"b": 1}}, {"a": {"b": 2}})])
+def test_what_a_map_holds_is_not_merged(original, patch):
+    schema = {"type": "object", "properties": {"map": {"type": "object", "additionalProperties": {"x-kubernetes-patch-strategy": "merge"}}}}
+    with pytest.raises(StatusError, match="data type is not struct, instead is: map"):
+        StrategicMergePatch({"map": patch}, schema).apply({"map": original})
+    assert StrategicMergePatch({"map": patch}, schema).apply({"map": {"b": 1}}) == {"map": {"b": 1, **patch}}
+    kept = {"type": "object", "properties": {"data": {"type": "object", "x-go-json": "RawExtension"}}}
+    with pytest.raises(StatusError, match='struct RawExtension for the json field "a"'):
+        StrategicMergePatch({"data": patch}, kept).apply({"data": original})

@@ -349,3 +349,37 @@ def test_a_null_among_times_stays():
     disrupted = {"a": None, "b": "0001-01-01T00:00:00Z", "c": "2026-01-01T01:00:00+01:00"}
     status = fitted({"status": {"disruptedPods": disrupted}}, budget)["status"]
     assert status["disruptedPods"] == {"a": None, "b": None, "c": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("obj", "schema", "why"),
+    [
+        ({"spec": {"restartPolicy": 1}}, POD, "number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy"),
+        ({"metadata": {"uid": 1}}, POD, "number into Go struct field ObjectMeta.metadata.uid of type types.UID"),
+        ({"spec": {"overhead": []}}, POD, "array into Go struct field PodSpec.spec.overhead of type v1.ResourceList"),
+        (
+            {"spec": {"volumes": [{"name": "a", "emptyDir": 1}]}},
+            POD,
+            "number into Go struct field Volume.spec.volumes.VolumeSource.emptyDir of type v1.EmptyDirVolumeSource",
+        ),
+        (
+            {"spec": {"ephemeralContainers": [{"command": "x"}]}},
+            POD,
+            "string into Go struct field EphemeralContainer.spec.ephemeralContainers.EphemeralContainerCommon.command of type []string",
+        ),
+        (
+            {"status": {"disruptedPods": "x"}},
+            whole("io.k8s.api.policy.v1.PodDisruptionBudget"),
+            "string into Go struct field PodDisruptionBudgetStatus.status.disruptedPods of type map[string]v1.Time",
+        ),
+        (
+            {"spec": []},
+            whole("io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler"),
+            "array into Go struct field HorizontalPodAutoscaler.spec of type v2.HorizontalPodAutoscalerSpec",
+        ),
+    ],
+)
+def test_types_and_places_are_called_as_in_go(obj, schema, why):
+    with pytest.raises(TypeMismatch) as caught:
+        prune_and_check(obj, schema)
+    assert str(caught.value) == f"json: cannot unmarshal {why}"

@@ -3,12 +3,13 @@
     python -m watchd.registry.builtin.derive DOCUMENTS
 
 DOCUMENTS is a directory with the OpenAPI v3 documents of a Kubernetes API server (`*_openapi.json`, as they stand in the
-Kubernetes repository or as a server answers them) and its aggregated discovery (`aggregated_v2.json`, `aggregated_v2_core.json`).
+Kubernetes repository or as a server answers them), its aggregated discovery (`aggregated_v2.json`, `aggregated_v2_core.json`), and
+`go_names.json`, which `go run . names` in conversion/protobuf_fields writes.
 Written are, beside this file:
 
-- `schemas/PACKAGE.json`: the components of one Go package without their descriptions, by name. Two private facts are added
-  from the table of protobuf fields, which is made of the Go types: `x-go-omitempty` and `x-go-zero` (watchd.schema.typed
-  says what they do). Properties stand in the order of the Go type;
+- `schemas/PACKAGE.json`: the components of one Go package without their descriptions, by name. Private facts are added
+  from the table of protobuf fields, which is made of the Go types, and the names: `x-go-omitempty`, `x-go-zero`,
+  `x-go-embedded` and `x-go-type` (watchd.schema.typed says what they do). Properties stand in the order of the Go type;
 - `descriptions/PACKAGE.json`: what was left out, by component and field; that of the component itself under "";
 - `kinds.json`: what discovery says of each resource and its subresources.
 """
@@ -17,11 +18,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 
 Schema = dict[str, Any]
@@ -61,6 +63,7 @@ def write_schemas(documents: Path) -> None:
     for path in sorted(documents.glob("*_openapi.json")):
         components.update(msgspec.json.decode(path.read_bytes()).get("components", {}).get("schemas", {}))
     messages = msgspec.json.decode(files("conversion").joinpath("protobuf_fields.json").read_bytes())["messages"]
+    names = msgspec.json.decode((documents / "go_names.json").read_bytes())
     schemas: dict[str, dict[str, Schema]] = defaultdict(dict)
     described: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
     for name, component in sorted(components.items()):
@@ -70,7 +73,7 @@ def write_schemas(documents: Path) -> None:
         texts = {"": component.get("description", "")}
         texts.update({field: node["description"] for field, node in component.get("properties", {}).items() if "description" in node})
         described[package][short] = texts
-        schemas[package][short] = _component(component, messages.get(message_name(name)), messages)
+        schemas[package][short] = _component(component, message_name(name), messages, names)
     for folder, tables in (("schemas", schemas), ("descriptions", described)):
         for package, table in tables.items():
             _write(HERE / folder / f"{package}.json", table)
@@ -82,7 +85,8 @@ def message_name(component: str) -> str:
     return ".".join(parts[-3:] if parts[-2].startswith("v") and parts[-2][1:2].isdigit() else parts[-2:])
 
 
-def _component(component: Schema, message: Any, messages: Schema) -> Schema:
+def _component(component: Schema, of: str, messages: Schema, names: dict[str, dict[str, list[str]]]) -> Schema:
+    message = messages.get(of)
     out = {key: value for key, value in component.items() if key not in ("description", "properties")}
     if isinstance(message, str):
         # Time, Quantity, IntOrString and the like: JSON of their own.
@@ -90,12 +94,17 @@ def _component(component: Schema, message: Any, messages: Schema) -> Schema:
     properties: Schema = component.get("properties", {})
     if not properties:
         return out
-    known = {field[0]: field for field in _fields(message, messages)} if isinstance(message, list) else {}
+    known = {field.name: field for field in _fields(of, messages)} if isinstance(message, list) else {}
     order = [*(name for name in OF_OBJECTS if name in properties), *(name for name in known if name in properties)]
     order += [name for name in properties if name not in order]
     out["properties"] = {
-        name: {**_bare(properties[name]), **_written(known.get(name), messages)} for name in order
+        name: {**_bare(properties[name]), **(_written(known[name], messages) if name in known else {})} for name in order
     }
+    for name, field in known.items():
+        if name in properties:
+            _name(out["properties"][name], names.get(field.of, {}).get(name, ()))
+            if field.embedded:
+                out["properties"][name]["x-go-embedded"] = field.embedded
     if known:
         # Protobuf messages have no field for what every object says of itself.
         for name in OF_OBJECTS:
@@ -113,30 +122,47 @@ def _bare(node: Schema) -> Schema:
     return out
 
 
-def _fields(message: list[list[Any]], messages: Schema) -> Iterator[list[Any]]:
+@attrs.frozen
+class Field:
+    """A field of a Go type, as its JSON has it."""
+
+    name: str
+    go_type: str
+    flags: str
+    of: str
+    """The message whose Go type has it."""
+    embedded: str
+    """The types, each embedded in the one before, that have it, if it is not the message's own: `RuleWithOperations.Rule`."""
+
+
+def _fields(of: str, messages: Schema, embedded: str = "") -> Iterator[Field]:
     """Go over a Go type's fields as its JSON has them: those of embedded types among its own."""
-    for field in message:
-        if field[0]:
-            yield field
+    for name, _, go_type, *flags in messages[of]:
+        if name:
+            yield Field(name, go_type, "".join(flags), of, embedded)
         else:
-            yield from _fields(messages[field[2]], messages)
+            yield from _fields(go_type, messages, f"{embedded}.{go_type.rpartition('.')[2]}".lstrip("."))
 
 
-def _written(field: list[Any] | None, messages: Schema) -> Schema:
+def _written(field: Field, messages: Schema) -> Schema:
     """Tell how Go's encoder writes a field that holds its zero value."""
-    if field is None:
-        return {}
-    go_type: str = field[2]
-    flags: str = field[3] if len(field) > 3 else ""
-    message = messages.get(go_type)
+    message = messages.get(field.go_type)
     if isinstance(message, list):
         return {"x-go-zero": {}}
     if isinstance(message, str) and not message.startswith(NULLABLE):
         # `omitempty` leaves no struct out, `omitzero` does.
-        return {"x-go-omitempty": True} if "z" in flags else {"x-go-zero": OWN_ZEROS.get(message)}
-    if "o" in flags:
-        return {} if go_type.startswith("*") else {"x-go-omitempty": True}
-    return {"x-go-zero": ZEROS.get(go_type)}
+        return {"x-go-omitempty": True} if "z" in field.flags else {"x-go-zero": OWN_ZEROS.get(message)}
+    if "o" in field.flags:
+        return {} if field.go_type.startswith("*") else {"x-go-omitempty": True}
+    return {"x-go-zero": ZEROS.get(field.go_type)}
+
+
+def _name(node: Schema, levels: Iterable[str]) -> None:
+    """Write what Go calls a field's type, that of its elements, and so on, each beside the schema that it is of."""
+    for name in levels:
+        if name:
+            node["x-go-type"] = name
+        node = node.get("items") or node.get("additionalProperties") or {}
 
 
 def write_kinds(documents: Path) -> None:
