@@ -10,6 +10,7 @@ import orjson
 from conversion.codec import CBOR, JSON, Codec, Decoded, DecodeError, ValueOutOfRange, text_of
 from conversion.gvk import GroupVersion
 from watchd.api import negotiate
+from watchd.api.foreign import SCHEME, why_not
 from watchd.api.options import TYPE_META, CreateOptions, PatchOptions, UpdateOptions
 from watchd.registry import metadata
 from watchd.registry.managed.texts import TEXTS, Known, unmark
@@ -91,7 +92,7 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> Non
         obj["apiVersion"], obj["kind"] = api_version, kind
     if not kind:
         raise _undecodable(endpoint, body, f"Object 'Kind' is missing in '{text_of(body)}'")
-    if endpoint.kind.group == EXTENSIONS_GROUP and (why := unregistered(api_version, kind, expected, names.kind)):
+    if (api_version, kind) != (expected, names.kind) and (why := _foreign(endpoint, api_version, kind)):
         version = api_version.rpartition("/")[2]
         raise bad_request(f"{kind} in version {go_quote(version)} cannot be handled as a {names.kind}: {why}")
     if api_version != expected:
@@ -110,9 +111,15 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> Non
         raise invalid(endpoint.group, kind, name, [problem])
 
 
+def _foreign(endpoint: Endpoint, api_version: str, kind: str) -> str:
+    """Say why a body makes no object of an endpoint; empty where it may, and where others say so in other words."""
+    if endpoint.kind.group == EXTENSIONS_GROUP:
+        wanted = endpoint.kind.names.kind
+        return unregistered(api_version, kind, endpoint.kind.api_version(endpoint.version.name), wanted)
+    return why_not(endpoint.kind, api_version, kind) if endpoint.version.component else ""
+
+
 EXTENSIONS_GROUP = "apiextensions.k8s.io"
-SCHEME = "pkg/runtime/scheme.go:111"
-"""How the reference names the registry of the types that go with definitions."""
 
 OTHER_KINDS = frozenset(
     {

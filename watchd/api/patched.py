@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from watchd.api.decoding import EXTENSIONS_GROUP, OTHER_KINDS, SCHEME, type_check, unregistered
+from watchd.api.decoding import EXTENSIONS_GROUP, OTHER_KINDS, type_check, unregistered
+from watchd.api.foreign import SCHEME
 from watchd.api.negotiate import UNREAD_JSON
 from watchd.api.options import TYPE_META, PatchOptions
 from watchd.registry import metadata
@@ -23,7 +24,7 @@ CORE_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 """How the reference names the registry of the types of its own groups."""
 
 EXTENSIONS = frozenset({SCALE_KIND, "CustomResourceDefinition"})
-"""The kinds that are looked up in another one, `decoding.SCHEME`."""
+"""The kinds that are looked up in another one, `foreign.SCHEME`."""
 
 SCALES = frozenset({"extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"})
 """Versions that have a Scale in the reference, which a custom object's is not converted to."""
