@@ -57,7 +57,7 @@ def default_pod_spec(spec: Object) -> None:
     _texts(spec, {"dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "schedulerName": "default-scheduler"})
     spec.setdefault("securityContext", {})
     spec.setdefault("terminationGracePeriodSeconds", GRACE_SECONDS)
-    for volume in spec.get("volumes", ()):
+    for volume in spec.get("volumes") or ():
         _volume(volume)
     for container in containers_of(spec):
         _container(container)
@@ -98,9 +98,9 @@ def _container(container: Object) -> None:
     if not container.get("imagePullPolicy"):
         container["imagePullPolicy"] = pull_policy(container.get("image", ""))
     _texts(container, {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"})
-    for port in container.get("ports", ()):
+    for port in container.get("ports") or ():
         _texts(port, {"protocol": "TCP"})
-    for variable in container.get("env", ()):
+    for variable in container.get("env") or ():
         source = variable.get("valueFrom") or {}
         _field_ref(source)
         if source.get("fileKeyRef") is not None:
@@ -145,10 +145,10 @@ def _volume(volume: Object) -> None:
     image = volume.get("image")
     if image is not None and not image.get("pullPolicy"):
         image["pullPolicy"] = pull_policy(image.get("reference", ""))
-    for item in (volume.get("downwardAPI") or {}).get("items", ()):
+    for item in (volume.get("downwardAPI") or {}).get("items") or ():
         _field_ref(item)
-    for source in (volume.get("projected") or {}).get("sources", ()):
-        for item in (source.get("downwardAPI") or {}).get("items", ()):
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        for item in (source.get("downwardAPI") or {}).get("items") or ():
             _field_ref(item)
         if source.get("serviceAccountToken") is not None:
             source["serviceAccountToken"].setdefault("expirationSeconds", TOKEN_SECONDS)
