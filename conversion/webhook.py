@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Any
 
 import attrs
 import orjson
+import trio
 
 from conversion.codec import Object
 from conversion.errors import ConversionError
@@ -60,6 +61,8 @@ class Translations:
     new_uid: NewUid
     _kept: OrderedDict[bytes, bytes] = attrs.field(factory=OrderedDict, init=False)
     _bytes: int = attrs.field(default=0, init=False)
+    _asked: dict[bytes, trio.Event] = attrs.field(factory=dict, init=False)
+    """What a fetch under way asks for: set at its end, whatever came of it."""
 
     def convert(self, obj: Object, target: str) -> Object:
         """Return an object at a version (`example.com/v1`). Raises Unconverted."""
@@ -74,20 +77,35 @@ class Translations:
         return converted
 
     async def fetch(self, objects: Sequence[Object], target: str) -> None:
-        """Have the webhook convert what is not kept yet, in batches. Raises WebhookFailed, with nothing of its batch kept."""
-        wanted = {_key(obj, target): obj for obj in objects if obj["apiVersion"] != target}
-        missing = [(key, obj) for key, obj in wanted.items() if key not in self._kept]
-        fresh: set[bytes] = set(wanted)
-        for start in range(0, len(missing), BATCH_OBJECTS):
-            batch = missing[start : start + BATCH_OBJECTS]
-            converted = await self._ask([obj for _, obj in batch], target)
-            for (key, _), obj in zip(batch, converted, strict=True):
-                body = orjson.dumps(obj)
-                self._kept[key] = body
-                self._bytes += len(body)
-        self._forget(fresh)
+        """Have the webhook convert what is not kept yet, in batches; what somebody else is fetching is waited for.
 
-    def _forget(self, fresh: set[bytes]) -> None:
+        Raises WebhookFailed, with nothing kept of the batch that failed.
+        """
+        wanted = {_key(obj, target): obj for obj in objects if obj["apiVersion"] != target}
+        while missing := [key for key in wanted if key not in self._kept]:
+            mine = [key for key in missing if key not in self._asked]
+            if not mine:
+                # Where the other one fails, this one asks itself.
+                await self._asked[missing[0]].wait()
+            for start in range(0, len(mine), BATCH_OBJECTS):
+                await self._fetch({key: wanted[key] for key in mine[start : start + BATCH_OBJECTS]}, target)
+        self._forget(wanted)
+
+    async def _fetch(self, batch: dict[bytes, Object], target: str) -> None:
+        ended = trio.Event()
+        self._asked.update(dict.fromkeys(batch, ended))
+        try:
+            converted = await self._ask(list(batch.values()), target)
+        finally:
+            for key in batch:
+                del self._asked[key]
+            ended.set()
+        for key, obj in zip(batch, converted, strict=True):
+            body = orjson.dumps(obj)
+            self._kept[key] = body
+            self._bytes += len(body)
+
+    def _forget(self, fresh: Container[bytes]) -> None:
         """Keep within the bound, but what has just been asked for."""
         for key in list(self._kept):
             if self._bytes <= KEPT_BYTES:

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "serve": "Serve the Kubernetes API protocol until SIGTERM or Ctrl-C.",
     "log": "Print or follow the change log as JSON lines.",
     "compact": "Drop superseded versions and watch history up to a resourceVersion.",
+    "migrate": "Rewrite what is stored at another version than it is stored at now.",
     "verify": "Check that the log is whole.",
     "backup": "Write everything that is stored to a new file.",
     "restore": "Make a backup the content of an empty data directory.",

@@ -84,7 +84,7 @@ class Webhooks:
                 return await _post(client, target.url, body)
             except httpx.TransportError as error:
                 if last:
-                    raise WebhookFailed(f"{about}: {error or type(error).__name__}") from error
+                    raise WebhookFailed(f"{about}: {_reason(error)}") from error
             await trio.sleep(RETRY_SECONDS)
         raise AssertionError("unreachable")
 
@@ -102,6 +102,18 @@ class Webhooks:
                 await self._clients.pop(old).aclose()
             found = self._clients[target] = httpx.AsyncClient(verify=context, timeout=TIMEOUT_SECONDS, trust_env=False)
         return found
+
+
+def _reason(error: BaseException) -> str:
+    """Say what is at the bottom of a failed call: the operating system's words, or those of TLS."""
+    bottom = error
+    while True:
+        below = bottom.exceptions[0] if isinstance(bottom, BaseExceptionGroup) else bottom.__cause__ or bottom.__context__
+        if below is None:
+            break
+        bottom = below
+    text = bottom.strerror if isinstance(bottom, OSError) and bottom.strerror else str(bottom)
+    return text or str(error) or type(error).__name__
 
 
 async def _post(client: httpx.AsyncClient, url: str, body: bytes) -> Any:
