@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -35,8 +36,10 @@ _NANO = -9
 _INT64 = 1 << 63
 _EXPONENT_BITS = 32
 _APART = 1000
-"""The largest power of ten that is worked out and the most digits that are read, as both cost memory: a larger power
-counts as this one, and a number that is smaller by more does not count in a sum."""
+"""The largest power of ten that is worked out, as digits cost memory: a larger one counts as this, and a number that is
+smaller by more does not count in a sum."""
+_DIGITS_READ = 100_000
+"""The most digits that are read: what a number costs grows with their square."""
 _TEXT_MAX = 64
 """Characters of the longest text whose canonical form is remembered."""
 _REMEMBERED = 4096
@@ -75,7 +78,7 @@ class Quantity:
         sign, number, fraction, suffix = match.groups(default="")
         number = number or "0"
         digits = number + fraction
-        if len(digits) > _APART:
+        if len(digits) > _DIGITS_READ:
             raise QuantityError(NUMBER_TEXT)
         factor = 1
         power = _DECIMAL_POWERS.get(suffix)
@@ -97,7 +100,7 @@ class Quantity:
             return cls(-value * factor if sign == "-" else value * factor, scale, form, text=text if kept else "")
         if not any(char.isdigit() for char in text[: len(text) - len(suffix)]):
             raise QuantityError(NUMBER_TEXT)
-        return cls._wide(-1 if sign == "-" else 1, int(digits) * factor, scale, form)
+        return cls._wide(-1 if sign == "-" else 1, _integer(digits) * factor, scale, form)
 
     @classmethod
     def _wide(cls, sign: int, number: int, scale: int, form: str) -> Quantity:
@@ -136,10 +139,12 @@ class Quantity:
             scale += 1
         unscaled *= 10 ** (scale % 3)
         scale -= scale % 3
+        # Python itself writes no number of more than some thousand digits.
+        digits = f"{Decimal(unscaled):f}"
         if self.format == EXPONENT:
-            return f"{unscaled}e{scale}" if scale else str(unscaled)
+            return f"{digits}e{scale}" if scale else digits
         # Go knows no suffix beyond E and writes none.
-        return f"{unscaled}{_DECIMAL_SUFFIXES.get(scale, '')}"
+        return f"{digits}{_DECIMAL_SUFFIXES.get(scale, '')}"
 
     def _whole(self) -> tuple[int, bool]:
         """Return the number rounded away from zero, and whether nothing was lost."""
@@ -250,6 +255,11 @@ def _exponent(suffix: str) -> int:
     # Go keeps the lowest 32 bits.
     half = 1 << (_EXPONENT_BITS - 1)
     return (number + half) % (1 << _EXPONENT_BITS) - half
+
+
+def _integer(digits: str) -> int:
+    """Read a number of any length, which Python itself does not."""
+    return int(Decimal(digits))
 
 
 def _length(number: int) -> int:

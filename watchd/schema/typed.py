@@ -80,7 +80,7 @@ class _Checker:
             return self._fit(value, schema, path, field, struct)
         except _PassedOver as mismatch:
             self.first = self.first or mismatch
-            return None
+            return value
 
     def _alternative(self, value: Any, schema: Schema, path: str, field: str, struct: str) -> Any:
         """Fit what Go reads with code of its own, which passes nothing over."""

@@ -76,7 +76,10 @@ def test_exponents_without_measure_cost_nothing():
     assert huge.value() > INT64
     assert hash(Quantity.parse("1e-2147483648")) == hash(Quantity.parse("1n"))
     with pytest.raises(QuantityError, match=NUMBER_TEXT):
-        Quantity.parse("1" * 5000)
+        Quantity.parse("1" * 100_001)
+    long = Quantity.parse("1" * 9_000 + "Ki")
+    assert str(long) == str(Quantity(2**63 - 1))
+    assert str(Quantity.parse("1" * 9_000) + Quantity.parse("1n")) == "1" * 9_000 + "000000001n"
 
 
 def test_canonical_forms_of_long_texts():

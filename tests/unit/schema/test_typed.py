@@ -383,3 +383,10 @@ def test_types_and_places_are_called_as_in_go(obj, schema, why):
     with pytest.raises(TypeMismatch) as caught:
         prune_and_check(obj, schema)
     assert str(caught.value) == f"json: cannot unmarshal {why}"
+
+
+def test_what_has_a_wrong_type_is_left_as_it_is():
+    meta = {"labels": {"a": 1}, "finalizers": [None, 2]}
+    with pytest.raises(TypeMismatch):
+        prune_and_check({"metadata": meta}, POD)
+    assert meta == {"labels": {"a": 1}, "finalizers": ["", 2]}

@@ -3,104 +3,22 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import attrs
 
+from watchd.schema import quantity as quantities
 from watchd.schema.cel.errors import EvaluationError
-from watchd.schema.cel.values import MAX_INT, MAX_UINT, MIN_INT, Opaque, no_overload, whole
-
-_QUANTITY = re.compile(
-    r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]+))?", re.ASCII
-)
-_FORM = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
-_DECIMAL = {unit: 3 * power for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)}
-_BINARY: dict[str | None, int] = {f"{unit}i": 10 * power for power, unit in enumerate("KMGTPE", 1)}
-"""Powers of two."""
-_EXPONENT_MAX = 1000
-"""The largest exponent that is still worked out."""
-_NANO = 10**9
-_FORMAT_TEXT = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
-_SUFFIX_TEXT = "unable to parse quantity's suffix"
-_NUMBER_TEXT = "unable to parse numeric part of quantity"
-_MOST = 2**63 - 1
+from watchd.schema.cel.values import MAX_UINT, Opaque, no_overload, whole
 
 
 @attrs.frozen
 class Quantity(Opaque):
-    """An exact number, in units of 1e-9 at the least."""
+    """A quantity as a value of the language."""
 
-    number: Fraction
-    scale: int | None = attrs.field(default=None, eq=False)
-    """The power of ten whose whole multiples the number is held in; None where it is held in decimals."""
+    amount: quantities.Quantity
 
     type_name: ClassVar[str] = "kubernetes.Quantity"
-
-
-_DIGITS = 18
-"""Decimal digits that fit into 64 bits for sure."""
-_BINARY_DIGITS = 14
-"""The same for numbers with a binary suffix, before the suffix is counted."""
-_NANO_SCALE = -9
-
-
-def _round(number: Fraction) -> Fraction:
-    """Round away from zero to 1e-9."""
-    scaled = number * _NANO
-    if scaled.denominator == 1:
-        return number
-    whole = -(-abs(scaled).numerator // scaled.denominator)
-    return Fraction(whole if number > 0 else -whole, _NANO)
-
-
-def _signed(digits: str) -> int:
-    number = whole(digits.lstrip("+-"))
-    return -number if digits[0] == "-" else number
-
-
-def _read(text: str) -> Quantity | str:
-    if not text:
-        return _FORMAT_TEXT
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        return _refusal(text)
-    sign, digits, suffix, exponent = match.groups()
-    number = Fraction(Decimal(digits))
-    whole, _, fraction = digits.partition(".")
-    length = max(len(whole.lstrip("0")), 1) + len(fraction)
-    scale: int | None = None
-    if suffix in _BINARY:
-        power = _BINARY[suffix]
-        number *= 2**power
-        if not fraction and _BINARY_DIGITS - length - power * 3 // 10 >= 0:
-            scale = 0
-        else:
-            number = min(_round(number), Fraction(_MOST))
-    else:
-        power = _signed(exponent) if exponent is not None else _DECIMAL[suffix or ""]
-        if abs(power) > _EXPONENT_MAX:
-            return _SUFFIX_TEXT
-        number *= Fraction(10) ** power
-        if length <= _DIGITS and power - len(fraction) >= _NANO_SCALE:
-            scale = power - len(fraction)
-        number = _round(number)
-    return Quantity(-number if sign == "-" else number, scale)
-
-
-def _refusal(text: str) -> str:
-    body = text[1:] if text[0] in "+-" else text
-    digits = re.match(r"[0-9]*(?:\.[0-9]*)?", body)
-    assert digits is not None  # noqa: S101 - it matches the empty text
-    rest = body[digits.end() :]
-    if not digits[0] or digits[0] == ".":
-        return _FORMAT_TEXT if not rest or _FORM.fullmatch(text) is None else _NUMBER_TEXT
-    if re.fullmatch(r"[eEinumkKMGTP]*[-+]?[0-9]*", rest) is None:
-        return _FORMAT_TEXT
-    return _SUFFIX_TEXT
 
 
 def quantity(text: Any) -> Quantity:
@@ -112,35 +30,37 @@ def quantity(text: Any) -> Quantity:
     """
     if type(text) is not str:
         raise no_overload()
-    found = _read(text)
-    if isinstance(found, str):
-        raise EvaluationError(found)
-    return found
+    try:
+        return Quantity(quantities.Quantity.parse(text))
+    except quantities.QuantityError as e:
+        raise EvaluationError(str(e)) from None
 
 
 def is_quantity(text: Any) -> bool:
     """Tell whether a text is a quantity."""
     if type(text) is not str:
         raise no_overload()
-    return isinstance(_read(text), Quantity)
+    try:
+        quantities.Quantity.parse(text)
+    except quantities.QuantityError:
+        return False
+    return True
 
 
-def _number(value: Any) -> Fraction:
+def _amount(value: Any) -> quantities.Quantity:
     if not isinstance(value, Quantity):
         raise no_overload()
-    return value.number
+    return value.amount
 
 
 def approximate_float(value: Any) -> float:
     """Return the nearest double."""
-    return float(_number(value))
+    return float(_amount(value).fraction())
 
 
 def is_integer(value: Any) -> bool:
     """Tell whether a quantity is an int, and held as one."""
-    number = _number(value)
-    held = value.scale is not None and (value.scale >= 0 or not number)
-    return held and MIN_INT <= number <= MAX_INT
+    return _amount(value).as_int64() is not None
 
 
 def as_integer(value: Any) -> int:
@@ -150,36 +70,29 @@ def as_integer(value: Any) -> int:
         EvaluationError: it is none.
 
     """
-    if not is_integer(value):
+    number = _amount(value).as_int64()
+    if number is None:
         raise EvaluationError("cannot convert value to integer")
-    return int(_number(value))
+    return number
 
 
 def sign(value: Any) -> int:
     """Return -1, 0 or 1."""
-    number = _number(value)
-    return (number > 0) - (number < 0)
+    return _amount(value).sign()
 
 
-def _sum(value: Any, other: Any, sign_of_other: int) -> Quantity:
-    number = _number(value)
-    added = Quantity(Fraction(other), 0) if type(other) is int else other
-    more = _number(added)
-    scale: int | None = None
-    if value.scale is not None and added.scale is not None:
-        scales = [one.scale or 0 for one in (value, added) if one.number]
-        scale = min(scales, default=0)
-    return Quantity(number + sign_of_other * more, scale)
+def _operand(value: Any) -> quantities.Quantity:
+    return quantities.Quantity(value) if type(value) is int else _amount(value)
 
 
 def plus(value: Any, other: Any) -> Quantity:
     """Add a quantity or an int."""
-    return _sum(value, other, 1)
+    return Quantity(_amount(value).add(_operand(other)))
 
 
 def minus(value: Any, other: Any) -> Quantity:
     """Subtract a quantity or an int."""
-    return _sum(value, other, -1)
+    return Quantity(_amount(value).sub(_operand(other)))
 
 
 _SEMVER = re.compile(
@@ -313,10 +226,7 @@ def patch(value: Any) -> int:
 
 def compare(value: Any, other: Any) -> int:
     """Return -1, 0 or 1: the order of two quantities or versions."""
-    one: Any
-    two: Any
-    if isinstance(value, Semver):
-        one, two = value.key(), _version(other).key()
-    else:
-        one, two = _number(value), _number(other)
+    if not isinstance(value, Semver):
+        return _amount(value).compare(_amount(other))
+    one, two = value.key(), _version(other).key()
     return int(one > two) - int(one < two)
