@@ -18,6 +18,7 @@ from cryptography import x509
 from watchd.crd import internal
 from watchd.crd.schemas import validate_schema
 from watchd.registry import formats
+from watchd.registry.builtin.common.webhooks import service_problems, url_problems
 from watchd.registry.metadata import IMMUTABLE
 from watchd.status import FieldError, FieldProblem, go_quote
 
@@ -46,8 +47,6 @@ _PART = re.compile(r"[.\[\]]|[^.\[\]]+")
 
 SchemaFaults = Callable[..., list[FieldError]]
 """From a schema, its path and whether status is a subresource to what is wrong with it."""
-
-URL_FORM = "; desired format: https://host[/path]"
 
 
 @attrs.frozen
@@ -432,9 +431,9 @@ def _conversion(conversion: Mapping[str, Any] | None) -> list[FieldError]:
     elif (config.get("url") is None) == (config.get("service") is None):
         out.append(FieldError(FieldProblem.REQUIRED, at_config, None, "exactly one of url or service is required"))
     elif config.get("url") is not None:
-        out += _url(config["url"], f"{at_config}.url")
+        out += url_problems(config["url"], f"{at_config}.url")
     else:
-        out += _service(config["service"], f"{at_config}.service")
+        out += service_problems(config["service"], f"{at_config}.service")
     return out + _review_versions(versions, at_versions)
 
 
@@ -463,47 +462,6 @@ def _review_versions(versions: Sequence[str] | None, path: str) -> list[FieldErr
             out.extend(_invalid(f"{path}[{index}]", version, text) for text in formats.dns1035_label(version))
     if not set(versions) & set(REVIEW_VERSIONS):
         out.append(_invalid(path, versions, f"must include at least one of {', '.join(REVIEW_VERSIONS)}"))
-    return out
-
-
-def _url(value: str, path: str) -> list[FieldError]:
-    try:
-        url = urlsplit(value)
-    except ValueError as e:
-        return [FieldError(FieldProblem.REQUIRED, path, None, f"url must be a valid URL: {e}{URL_FORM}")]
-    out: list[FieldError] = []
-    if url.scheme != "https":
-        out.append(_invalid(path, url.scheme, f"'https' is the only allowed URL scheme{URL_FORM}"))
-    user, at, host = url.netloc.rpartition("@")
-    if not host:
-        out.append(_invalid(path, "", f"host must be specified{URL_FORM}"))
-    if at:
-        # The password of the URL stays out of the answer.
-        out.append(_invalid(path, user.partition(":")[0], "user information is not permitted in the URL"))
-    if url.fragment:
-        out.append(_invalid(path, url.fragment, "fragments are not permitted in the URL"))
-    if url.query:
-        out.append(_invalid(path, url.query, "query parameters are not permitted in the URL"))
-    return out
-
-
-def _service(service: Mapping[str, Any], path: str) -> list[FieldError]:
-    out = [FieldError(FieldProblem.REQUIRED, f"{path}.{field}") for field in ("name", "namespace") if not service.get(field)]
-    port = service.get("port", 443)
-    if not 1 <= port <= 65535:
-        out.append(_invalid(f"{path}.port", port, "port is not valid: must be between 1 and 65535, inclusive"))
-    at, value = f"{path}.path", service.get("path") or "/"
-    if value == "/":
-        return out
-    if value == "//":
-        return [*out, _invalid(at, value, "segment[0] may not be empty")]
-    if not value.startswith("/"):
-        out.append(_invalid(at, value, "must start with a '/'"))
-    for index, step in enumerate(value[1:].removesuffix("/").split("/")):
-        if not step:
-            out.append(_invalid(at, value, f"segment[{index}] may not be empty"))
-        else:
-            out.extend(_invalid(at, value, f"segment[{index}]: {text}") for text in formats.dns1123_subdomain(step))
     return out
 
 

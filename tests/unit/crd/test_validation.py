@@ -159,7 +159,7 @@ def test_deprecation_warnings_are_printable_and_only_for_deprecated_versions():
                 "conversionReviewVersions": ["v1", "v1"],
             },
             [
-                ("spec.conversion.webhookClientConfig.service.name", "Required value"),
+                ("spec.conversion.webhookClientConfig.service.namespace", "Required value"),
                 (
                     "spec.conversion.webhookClientConfig.service.port",
                     "Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive",

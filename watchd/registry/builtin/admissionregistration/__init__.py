@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "mutatingadmissionpolicies": "policies",
+    "mutatingadmissionpolicybindings": "bindings",
+    "mutatingwebhookconfigurations": "webhooks",
+    "validatingadmissionpolicies": "policies",
+    "validatingadmissionpolicybindings": "bindings",
+    "validatingwebhookconfigurations": "webhooks",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES
