@@ -1,8 +1,8 @@
 """Parts of pods as the reference's messages quote them: its internal types as JSON, without names of JSON and nothing left out.
 
 `internal.json` has the fields of those types in their order: the name in JSON, after `=` the name in Go where that is not the same with a
-capital, and the kind: `s`, `b`, `i` and `q` are texts, booleans, numbers and quantities, `n` is written as it is or null, `m` is metadata
-within the type; `T`, `*T` and `[T` are another type, one that may be null and a list of it. Derived from `pkg/apis/core/types.go`.
+capital, and the kind: `s`, `b`, `i` and `q` are texts, booleans, numbers and quantities, `n` is written as it is or null, `l` is a
+label selector, `m` is metadata within the type; `T`, `*T` and `[T` are another type, one that may be null and a list of it. Derived from `pkg/apis/core/types.go`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,18 @@ def _struct(value: Object, name: str) -> Object:
     return out
 
 
+def _plain(value: Any, kind: str) -> Any:
+    """Return a value whose type has names of JSON (a selector), or is a map."""
+    if not isinstance(value, dict):
+        return value
+    if kind == "n":
+        return dict(sorted(value.items()))
+    out = {"matchLabels": _plain(value.get("matchLabels"), "n")}
+    fields = ("key", "operator", "values")
+    out["matchExpressions"] = [{field: one[field] for field in fields if field in one} for one in value.get("matchExpressions") or ()]
+    return {field: part for field, part in out.items() if part}
+
+
 def _value(value: Any, kind: str) -> Any:
     if kind in _ZEROS:
         return _ZEROS[kind] if value is None else value
@@ -61,6 +73,6 @@ def _value(value: Any, kind: str) -> Any:
         return None if value is None else [_value(item, kind[1:]) for item in value]
     if kind.startswith("*"):
         return None if value is None else _value(value, kind[1:])
-    if kind == "n":
-        return dict(sorted(value.items())) if isinstance(value, dict) else value
+    if kind in "nl":
+        return _plain(value, kind)
     return _struct(value or {}, kind)

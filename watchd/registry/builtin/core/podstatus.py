@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from watchd.names import dns1123_subdomain, qualified_name
-from watchd.registry.builtin.common.addresses import address_problems, family_of, parse
+from watchd.registry.builtin.common.addresses import address_problems, duplicate, family_of, parse
 from watchd.registry.builtin.common.fields import forbidden, invalid
+from watchd.registry.builtin.common.values import subdomain
 from watchd.registry.metadata import IMMUTABLE
-from watchd.status import FieldError, Written, go_json
+from watchd.status import FieldError, FieldProblem, Written, go_json
 
 Object = dict[str, Any]
 
@@ -72,6 +73,7 @@ def status_problems(pod: Object, old: Object) -> list[FieldError]:
         out += _transitions(status.get(field) or (), before.get(field) or (), spec, containers, f"status.{field}")
     field = "ephemeralContainerStatuses"
     out += _left_end(status.get(field) or (), before.get(field) or (), f"status.{field}")
+    out += _claims(status.get("resourceClaimStatuses") or (), spec)
     return out + _pod_addresses(status, before) + _host_addresses(status, before)
 
 
@@ -121,6 +123,22 @@ def _left_end(statuses: Iterable[Object], old: Sequence[Object], path: str) -> l
     ]
 
 
+def _claims(statuses: Iterable[Object], spec: Object) -> list[FieldError]:
+    """Check which claims the claims of a pod have become (KEP-3063)."""
+    known = {claim.get("name") for claim in spec.get("resourceClaims") or ()}
+    out: list[FieldError] = []
+    seen: set[str] = set()
+    for index, status in enumerate(statuses):
+        at, name, claim = f"status.resourceClaimStatuses[{index}]", status.get("name", ""), status.get("resourceClaimName")
+        if name not in known:
+            out.append(invalid(f"{at}.name", name, "must match the name of an entry in `spec.resourceClaims`"))
+        if name in seen:
+            out.append(duplicate(f"{at}.name", name))
+        seen.add(name)
+        out += [] if claim is None else subdomain(claim, f"{at}.resourceClaimName")
+    return out
+
+
 def _pod_addresses(status: Object, old: Object) -> list[FieldError]:
     path, one, many = "status.podIPs", status.get("podIP", ""), status.get("podIPs") or []
     out = _each(many, old.get("podIPs") or (), path)
@@ -148,8 +166,12 @@ def _each(addresses: Sequence[Object], old: Iterable[Object], path: str) -> list
     for index, item in enumerate(addresses):
         out += address_problems(item.get("ip", ""), f"{path}[{index}]", known)
     texts = [item.get("ip", "") for item in addresses]
-    if len(texts) < 2 or any(parse(text) is None for text in texts):
+    if len(texts) < 2:
         return out
-    if len(texts) > 2 or family_of(texts[0]) == family_of(texts[1]):
+    bad = next(((index, text) for index, text in enumerate(texts) if parse(text) is None), None)
+    if bad is not None:
+        why = f"failed to check for dual stack with error:invalid IP[{bad[0]}]: {bad[1]}"
+        out.append(FieldError(FieldProblem.INTERNAL, path, None, why))
+    if bad is not None or len(texts) > 2 or family_of(texts[0]) == family_of(texts[1]):
         out.append(invalid(path, Written(go_json([{"IP": text} for text in texts])), ONE_PER_FAMILY))
     return out
