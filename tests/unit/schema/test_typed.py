@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import copy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clients.drawn_objects import Drawing
+from watchd.registry.builtin.table import load
 from watchd.registry.schemas import whole
+from watchd.schema import typed
+from watchd.schema.fitting import Unfit, fitting
 from watchd.schema.goscalars import TypeMismatch, canonical_base64, canonical_time
 from watchd.schema.typed import prune_and_check
 
@@ -390,3 +395,42 @@ def test_what_has_a_wrong_type_is_left_as_it_is():
     with pytest.raises(TypeMismatch):
         prune_and_check({"metadata": meta}, POD)
     assert meta == {"labels": {"a": 1}, "finalizers": ["", 2]}
+
+
+DRAWN = 20
+"""Objects of each kind."""
+
+
+def told(obj, schema):
+    """Return what is said of an object: the unknown fields or why it is refused."""
+    try:
+        return prune_and_check(obj, schema)
+    except TypeMismatch as e:
+        return str(e)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in load() if kind.group != "apiextensions.k8s.io"], ids=lambda kind: f"{kind.names.plural}.{kind.group}")
+def test_closures_and_the_walk_agree(kind, monkeypatch):
+    version = kind.version(kind.hub)
+    schema = whole(version.component)
+    quick, walked, rare = [], [], 0
+    for seed in range(DRAWN):
+        drawing = Drawing(seed, odd=0.05 * (seed % 4))
+        obj = drawing.object(kind.api_version(version.name), kind.names.kind, schema)
+        if seed % 3 == 0:
+            drawing.break_(obj)
+        walked.append(copy.deepcopy(obj))
+        quick.append(obj)
+        try:
+            fitting(schema, {})(copy.deepcopy(obj))
+        except Unfit:
+            rare += 1
+    assert rare < DRAWN
+    found = [(told(obj, schema), obj) for obj in quick]
+    # The closures are out of the way: each object is walked from its beginning.
+    monkeypatch.setattr(typed, "fitting", lambda *_: unfit)
+    assert found == [(told(obj, schema), obj) for obj in walked]
+
+
+def unfit(_value):
+    raise Unfit
