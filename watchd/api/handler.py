@@ -17,6 +17,7 @@ from watchd.api.verbs import Verbs
 from watchd.api.warning import warning_headers
 from watchd.auth.authentication import AuthenticatorChain, Credentials
 from watchd.auth.authorization import Attributes, Authorizer, require
+from watchd.auth.impersonation import impersonated
 from watchd.auth.user import User
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.store import storage_failure
@@ -93,7 +94,8 @@ class API:
         return response
 
     async def _answer(self, request: Request, info: RequestInfo) -> Response:
-        user = await self._authenticator.authenticate(Credentials(request.headers, request.peer_certificate))
+        asking = await self._authenticator.authenticate(Credentials(request.headers, request.peer_certificate))
+        user = await impersonated(asking, request.headers, self._authorizer)
         await require(self._authorizer, _attributes(user, info))
         if not info.is_resource:
             return await self._page(request)
