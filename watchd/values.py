@@ -182,6 +182,12 @@ def parse_service_ranges(text: str) -> tuple[Network, ...]:
     return found
 
 
+def parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `KEY=VALUE` entries between commas; a key alone has an empty value. Of several about one key the last counts."""
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return tuple({key.strip(): value.strip() for key, _, value in pairs}.items())
+
+
 def parse_alpn(text: str) -> tuple[str, ...]:
     """Read the order of application protocols. Raises ValueError."""
     names = parse_names(text)
@@ -209,6 +215,7 @@ CONTROLLERS = (
     "signing-requests",
     "claim-protection",
     "volume-protection",
+    "storage-migrations",
 )
 """Names of the controllers."""
 

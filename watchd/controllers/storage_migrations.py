@@ -155,8 +155,9 @@ class StorageMigrations:
             status = current.setdefault("status", {})
             status.setdefault("resourceVersion", str(self._store.log.head))
             _set(status, kind, "True", reason, message, now)
-            if kind != RUNNING and _condition(current, RUNNING) is not None:
-                _set(status, RUNNING, "False", reason, message, now)
+            running = _condition(current, RUNNING)
+            if kind != RUNNING and running is not None:
+                _set(status, RUNNING, "False", running["reason"], running["message"], now)
             return current
 
         await self._store.update(self._endpoint, "", name, change, subresource="status")

@@ -89,6 +89,12 @@ def _pods(needs: Needs) -> Controller:
     return PodGarbage(needs.store, needs.bus)
 
 
+def _migrations(needs: Needs) -> Controller:
+    from watchd.controllers.storage_migrations import StorageMigrations
+
+    return StorageMigrations(needs.store, needs.bus)
+
+
 @attrs.frozen
 class _Row:
     """One controller."""
@@ -111,6 +117,7 @@ TABLE = {
     "signing-requests": _Row(_requests, "certificates.k8s.io", "certificatesigningrequests"),
     "claim-protection": _Row(_claims, "", "persistentvolumeclaims"),
     "volume-protection": _Row(_volumes, "", "persistentvolumes"),
+    "storage-migrations": _Row(_migrations, "storagemigration.k8s.io", "storageversionmigrations"),
 }
 """By name: what wakes a controller, and how it is made."""
 
