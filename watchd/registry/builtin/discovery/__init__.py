@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "endpointslices": "endpointslice",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS: dict[str, str] = {
+    "endpointslices": "endpointslice",
+}

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "ingresses": "ingress",
+    "ingressclasses": "ingressclass",
+    "networkpolicies": "networkpolicy",
+    "ipaddresses": "ipaddress",
+    "servicecidrs": "servicecidr",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS: dict[str, str] = dict(STRATEGIES)

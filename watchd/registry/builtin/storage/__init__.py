@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "storageclasses": "storageclass",
+    "volumeattributesclasses": "volumeattributesclass",
+    "volumeattachments": "volumeattachment",
+    "csidrivers": "csidriver",
+    "csinodes": "csinode",
+    "csistoragecapacities": "csistoragecapacity",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS: dict[str, str] = {
+    "storageclasses": "storageclass",
+    "volumeattributesclasses": "volumeattributesclass",
+    "volumeattachments": "volumeattachment",
+    "csidrivers": "csidriver",
+    "csinodes": "csinode",
+}
