@@ -30,6 +30,7 @@ from storage.memory_log import MemoryLog
 from storage.types import Record
 from watchd.admission.certificate_requests import CertificateRequests
 from watchd.admission.chain import Chain
+from watchd.admission.default_classes import DefaultClasses
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
@@ -37,6 +38,7 @@ from watchd.admission.pod_classes import PodClasses
 from watchd.admission.pools import AddressPool, PortPool
 from watchd.admission.resourcequota import ResourceQuota
 from watchd.admission.service_stock import restock
+from watchd.admission.volumes import Volumes
 from watchd.api import version
 from watchd.api.admin import Admin
 from watchd.api.discovery import Discovery
@@ -224,7 +226,8 @@ async def _make_parts(
     authorizer = default_authorizer()
     requests = CertificateRequests(permits(authorizer, "certificates.k8s.io", "signers"))
     lifecycle: list[Admission] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
-    admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), quota])
+    storing: list[Admission] = [DefaultClasses(log, registry), Volumes(log, registry, clock)]
+    admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), *storing, quota])
     metrics = Metrics()
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
