@@ -29,6 +29,7 @@ from watchd.values import (
     parse_durability,
     parse_duration,
     parse_names,
+    parse_pairs,
     parse_path,
     parse_port_range,
     parse_service_ranges,
@@ -185,6 +186,16 @@ class Config:
     service_node_port_range: Annotated[
         PortRange, About(parse_port_range, "Range that Services get their node ports from, both ends inclusive.", "FIRST-LAST")
     ] = DEFAULT_NODE_PORTS
+    runtime_config: Annotated[
+        tuple[tuple[str, str], ...],
+        About(
+            parse_pairs,
+            "Which versions of the built-in kinds are served, comma-separated: GROUP/VERSION=true|false, "
+            "GROUP/VERSION/RESOURCE=true|false, and api/all, api/ga, api/beta or api/alpha=true|false for all versions of a stage.",
+            "PAIRS",
+            "api/ga=true",
+        ),
+    ] = ()
     controllers: Annotated[
         tuple[str, ...],
         About(

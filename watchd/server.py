@@ -74,7 +74,7 @@ from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.attributes import Admission
-from watchd.registry.builtin import KINDS
+from watchd.registry.builtin.table import load
 from watchd.registry.frames import FrameCache
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
@@ -220,7 +220,7 @@ async def _make_parts(
     key = SigningKey(credentials.account_key)
     bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
     registry = Registry(log)
-    await registry.install_all([*KINDS, definitions.KIND])
+    await registry.install_all([*load(dict(config.runtime_config)), definitions.KIND])
     ledger = Ledger()
     quota = ResourceQuota(log, registry, ledger)
     authorizer = default_authorizer()

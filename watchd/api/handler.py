@@ -118,7 +118,7 @@ class API:
         call = Call(request, info, endpoint, user)
         if endpoint.version.deprecation_warning:
             call.warnings.append(endpoint.version.deprecation_warning)
-            self._metrics.deprecated(info)
+            self._metrics.deprecated(info, endpoint.version.removed_release)
         try:
             return await self._verbs.answer(call)
         except StatusError as error:

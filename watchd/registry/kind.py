@@ -92,6 +92,8 @@ class Version:
     served: bool = True
     deprecation_warning: str = ""
     """The Warning header's text, or empty where the version is not deprecated."""
+    removed_release: str = ""
+    """The release that serves a deprecated version no more, for the metric of those that are asked for; empty where there is none."""
     status: bool = False
     """Whether there is a status subresource."""
     scale: Scale | None = None
@@ -254,7 +256,7 @@ class Kind:
 
     def differs_in_name(self, version: str) -> bool:
         """Tell whether a version is no hub, but what is stored needs another apiVersion only to be an object of it."""
-        return self.custom and not self.is_hub(version) and version not in self.spokes and self._alike(version)
+        return not self.is_hub(version) and version not in self.spokes and self._alike(version)
 
     def _alike(self, version: str) -> bool:
         """Tell whether a version's schema treats objects as the hub's does."""

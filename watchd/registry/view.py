@@ -84,12 +84,10 @@ def load_known(kind: Kind, version: str, stored: Stored | Record) -> tuple[Objec
 
 
 def _at(kind: Kind, version: str, obj: Object) -> Object:
-    if not kind.is_hub(version):
-        obj = kind.from_hub(obj, version)
+    # What is read takes the defaults of the version that is stored; those of custom kinds it took when it was decoded.
     if not kind.custom:
-        # Custom kinds take the defaults of the version that is stored, when that is decoded.
         kind.strategy.default(obj)
-    return obj
+    return obj if kind.is_hub(version) else kind.from_hub(obj, version)
 
 
 class View:
@@ -171,5 +169,8 @@ class View:
             if header.epoch == self.kind.epoch:
                 return stored.body if self.kind.custom else b"{" + stored.body[1 + header.prefix :]
         elif self._head:
+            header = header_of(stored.header)
+            if header.epoch == self.kind.epoch and not self.kind.custom:
+                return b"{" + stored.body[1 + header.prefix :]
             return self.body(stored)
         return self.codec.item(self.object(stored), named=self.kind.custom or self.projection is not None)

@@ -76,7 +76,7 @@ def write_schemas(documents: Path) -> None:
         schemas[package][short] = _component(component, message_name(name), messages, names)
     for folder, tables in (("schemas", schemas), ("descriptions", described)):
         for package, table in tables.items():
-            _write(HERE / folder / f"{package}.json", table)
+            write(HERE / folder / f"{package}.json", table)
 
 
 def message_name(component: str) -> str:
@@ -94,11 +94,11 @@ def _component(component: Schema, of: str, messages: Schema, names: dict[str, di
     properties: Schema = component.get("properties", {})
     if not properties:
         return out
-    known = {field.name: field for field in _fields(of, messages)} if isinstance(message, list) else {}
+    known = {field.name: field for field in fields_of(of, messages)} if isinstance(message, list) else {}
     order = [*(name for name in OF_OBJECTS if name in properties), *(name for name in known if name in properties)]
     order += [name for name in properties if name not in order]
     out["properties"] = {
-        name: {**_bare(properties[name]), **(_written(known[name], messages) if name in known else {})} for name in order
+        name: {**_bare(properties[name]), **(written(known[name], messages) if name in known else {})} for name in order
     }
     for name, field in known.items():
         if name in properties:
@@ -135,16 +135,16 @@ class Field:
     """The types, each embedded in the one before, that have it, if it is not the message's own: `RuleWithOperations.Rule`."""
 
 
-def _fields(of: str, messages: Schema, embedded: str = "") -> Iterator[Field]:
+def fields_of(of: str, messages: Schema, embedded: str = "") -> Iterator[Field]:
     """Go over a Go type's fields as its JSON has them: those of embedded types among its own."""
     for name, _, go_type, *flags in messages[of]:
         if name:
             yield Field(name, go_type, "".join(flags), of, embedded)
         else:
-            yield from _fields(go_type, messages, f"{embedded}.{go_type.rpartition('.')[2]}".lstrip("."))
+            yield from fields_of(go_type, messages, f"{embedded}.{go_type.rpartition('.')[2]}".lstrip("."))
 
 
-def _written(field: Field, messages: Schema) -> Schema:
+def written(field: Field, messages: Schema) -> Schema:
     """Tell how Go's encoder writes a field that holds its zero value."""
     message = messages.get(field.go_type)
     if isinstance(message, list):
@@ -173,7 +173,7 @@ def write_kinds(documents: Path) -> None:
             for version in group["versions"]:
                 where = {"group": group["metadata"].get("name", ""), "version": version["version"]}
                 resources += ({**where, **_resource(resource)} for resource in version["resources"])
-    _write(HERE / "kinds.json", resources)
+    write(HERE / "kinds.json", resources)
 
 
 def _resource(resource: Schema) -> Schema:
@@ -196,7 +196,7 @@ def _resource(resource: Schema) -> Schema:
     }
 
 
-def _write(path: Path, table: Any) -> None:
+def write(path: Path, table: Any) -> None:
     """Write a table with a line for each entry, so that its changes can be read."""
     path.parent.mkdir(exist_ok=True)
     encode = msgspec.json.Encoder().encode

@@ -1,4 +1,4 @@
-"""The table of built-in kinds: what kinds.json says of each, and where its behaviour is found.
+"""The table of built-in kinds: what kinds.json and `removed` say of each, and where its behaviour is found.
 
 What a kind does beside being stored stands in the package of its group (`core`, `apps`, ...): STRATEGIES and COLUMNS by
 plural name the modules, which are imported when the kind is first used. A kind that is in neither is stored, and that is all.
@@ -7,6 +7,7 @@ plural name the modules, which are imported when the kind is first used. A kind 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -14,15 +15,21 @@ from typing import Any
 import attrs
 import msgspec
 
-from conversion.gvk import GroupVersionKind
-from conversion.hub import Spoke
+from conversion.gvk import GroupVersion, GroupVersionKind
+from conversion.hub import Hub, Spoke
 from watchd.registry.builtin.core.event import ALL_FIELDS, STORAGE_NAME, from_core, to_core
+from watchd.registry.builtin.deprecations import deprecation
 from watchd.registry.builtin.facts import with_facts
+from watchd.registry.builtin.removed import home_of, with_removed
+from watchd.registry.builtin.spokes import CONVERTED, SHAPES, shape, spoke
+from watchd.registry.builtin.stages import Runtime, Served, decide, is_stable
 from watchd.registry.columns import Column
 from watchd.registry.kind import Kind, Names, Scale, Subresource, Version
 from watchd.registry.strategy import Strategy
 
 Entry = dict[str, Any]
+
+Object = dict[str, Any]
 
 PACKAGES = {"apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis", "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis"}
 """Where schemas of groups are that do not stand in `io.k8s.api`."""
@@ -41,17 +48,22 @@ ELSEWHERE = frozenset({("apiextensions.k8s.io", "customresourcedefinitions")})
 WITHOUT_STORAGE = frozenset({("", "bindings"), ("", "componentstatuses")})
 """Resources that are no objects of the store, beside those that can only be created."""
 
-DEPRECATED = {
-    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
-    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
-}
-"""What clients of a resource are warned of."""
-
 SCALE = Scale(".spec.replicas", ".status.replicas", ".spec.selector", labels=True)
 """Where built-in kinds have what their scale shows."""
 
 UNSTABLE = ("alpha", "beta")
 """Parts of the names of versions that are not served unless they are asked for."""
+
+
+UNCONVERTED = frozenset(
+    {
+        ("certificates.k8s.io", "v1beta1", "podcertificaterequests"),
+        ("resource.k8s.io", "v1beta1", "resourceclaims"),
+        ("resource.k8s.io", "v1beta1", "resourceclaimtemplates"),
+        ("resource.k8s.io", "v1beta1", "resourceslices"),
+    }
+)
+"""Resources at versions of another shape than their hub's, for which there are no functions: they are not served."""
 
 
 @attrs.frozen
@@ -60,6 +72,11 @@ class Behaviour:
 
     group: str
     plural: str
+    """Of the kind as which the objects are stored."""
+    hub: Hub | None = None
+    """The versions, where some of them have a Shape."""
+    shapes: Mapping[str, str] = attrs.field(factory=dict)
+    """The Shapes by version, as `spokes.SHAPES` names them."""
 
     def _package(self) -> Any:
         return import_module(f"watchd.registry.builtin.{package_of(self.group)}")
@@ -68,9 +85,17 @@ class Behaviour:
         """Return the kind's strategy."""
         module: str | None = self._package().STRATEGIES.get(self.plural)
         if module is None:
-            return with_facts(Strategy(), self.group, self.plural)
-        found: Strategy | Mapping[str, Strategy] = import_module(f"{self._package().__name__}.{module}").STRATEGY
-        return with_facts(found[self.plural] if isinstance(found, Mapping) else found, self.group, self.plural)
+            rules = Strategy()
+        else:
+            found: Strategy | Mapping[str, Strategy] = import_module(f"{self._package().__name__}.{module}").STRATEGY
+            rules = found[self.plural] if isinstance(found, Mapping) else found
+        rules = with_facts(rules, self.group, self.plural)
+        if self.hub is None:
+            return rules
+        versioned = import_module("watchd.registry.builtin.versioned")
+        shapes = {version: partial(shape, reference) for version, reference in self.shapes.items()}
+        made: Strategy = versioned.Versioned(rules, self.hub, shapes)
+        return made
 
     def columns(self) -> tuple[Column, ...]:
         """Return what the kind shows in a Table, or nothing where it has no columns of its own."""
@@ -78,7 +103,11 @@ class Behaviour:
         if module is None:
             return ()
         found: tuple[Column, ...] | Mapping[str, tuple[Column, ...]] = import_module(f"{self._package().__name__}.{module}").COLUMNS
-        return found[self.plural] if isinstance(found, Mapping) else found
+        columns = found[self.plural] if isinstance(found, Mapping) else found
+        if self.hub is None or not CONVERTED & set(self.shapes.values()):
+            return columns
+        made: tuple[Column, ...] = import_module("watchd.registry.builtin.versioned").columns_at_hub(columns, self.hub)
+        return made
 
 
 def package_of(group: str) -> str:
@@ -91,24 +120,35 @@ def component_of(group: str, version: str, kind: str) -> str:
     return f"{PACKAGES.get(group, 'io.k8s.api')}.{package_of(group)}.{version}.{kind}"
 
 
-def load() -> tuple[Kind, ...]:
-    """Return all kinds of the table with the versions that are served unless told otherwise, in the order of discovery."""
-    entries: list[Entry] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("kinds.json").read_bytes())
+def load(runtime: Runtime | None = None) -> tuple[Kind, ...]:
+    """Return the kinds of which a version is served, in the order of discovery, each with all its versions.
+
+    Kinds with a stable version are there in any case: objects of theirs may be stored, and the server's own controllers need them.
+
+    Args:
+        runtime: keys and values of `--runtime-config`.
+
+    Raises ConfigError for what cannot be served.
+    """
+    decoded: list[Entry] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("kinds.json").read_bytes())
+    entries = [entry for entry in with_removed(decoded) if (entry["group"], entry["version"], entry["resource"]) not in UNCONVERTED]
+    served = decide(runtime or {}, {(entry["group"], entry["version"]) for entry in entries})
     grouped: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        if not any(word in entry["version"] for word in UNSTABLE):
-            grouped.setdefault((entry["group"], entry["resource"]), []).append(entry)
-    return tuple(_kind(*key, found) for key, found in grouped.items() if key not in ELSEWHERE)
+        grouped.setdefault((entry["group"], entry["resource"]), []).append(entry)
+    hubs = {key: found[0] for key, found in grouped.items()}
+    kinds = (_kind(*key, found, hubs, served) for key, found in grouped.items() if key not in ELSEWHERE)
+    return tuple(kind for kind in kinds if any(version.served or is_stable(version.name) for version in kind.versions))
 
 
-def _kind(group: str, plural: str, entries: list[Entry]) -> Kind:
+def _kind(group: str, plural: str, entries: list[Entry], hubs: Mapping[tuple[str, str], Entry], served: Served) -> Kind:
     """Make a kind of what is said of it at each version, the preferred one first."""
-    first = entries[0]
-    behaviour = Behaviour(group, plural)
+    first, home = entries[0], home_of(group, plural)
+    stored = _gvk(hubs[home])
     kind = Kind(
         group=group,
         names=Names(plural, first["kind"], first["singular"], "", tuple(first["shortNames"]), tuple(first["categories"])),
-        versions=tuple(_version(entry) for entry in entries),
+        versions=tuple(_version(entry, served) for entry in entries),
         hub=first["version"],
         namespaced=first["namespaced"],
         verbs=tuple(first["verbs"]),
@@ -118,19 +158,39 @@ def _kind(group: str, plural: str, entries: list[Entry]) -> Kind:
             if sub["name"] not in ("status", "scale")
         ),
         virtual=first["verbs"] == ["create"] or (group, plural) in WITHOUT_STORAGE,
-        behaviour=behaviour,
+        behaviour=Behaviour(*home),
+        storage_name="" if home == (group, plural) else f"{home[1]}.{home[0]}",
+        stored_as=None if home == (group, plural) else stored,
     )
-    return attrs.evolve(kind, **SHARED[group, plural]) if (group, plural) in SHARED else kind
+    if (group, plural) in SHARED:
+        return attrs.evolve(kind, **SHARED[group, plural])
+    shapes = SHAPES.get((group, plural), {})
+    if not shapes and home == (group, plural):
+        return kind
+    spokes = {
+        version: spoke(reference, component_of(group, version, first["kind"]), component_of(stored.group, stored.version, stored.kind))
+        for version, reference in shapes.items()
+        if reference in CONVERTED
+    }
+    hub = Hub(group, first["kind"], stored, {version.name: spokes.get(version.name, Spoke()) for version in kind.versions})
+    return attrs.evolve(kind, spokes=spokes, behaviour=Behaviour(*home, hub, shapes))
 
 
-def _version(entry: Entry) -> Version:
+def _gvk(entry: Entry) -> GroupVersionKind:
+    return GroupVersionKind(entry["group"], entry["version"], entry["kind"])
+
+
+def _version(entry: Entry, served: Served) -> Version:
     subresources = {sub["name"] for sub in entry["subresources"]}
+    told = deprecation(str(GroupVersion(entry["group"], entry["version"])), entry["kind"])
     return Version(
         entry["version"],
+        served=served(entry["group"], entry["version"], entry["resource"]),
         status="status" in subresources,
         scale=SCALE if "scale" in subresources else None,
         component=component_of(entry["group"], entry["version"], entry["kind"]),
-        deprecation_warning=DEPRECATED.get((entry["group"], entry["version"], entry["resource"]), ""),
+        deprecation_warning="" if told is None else told.warning,
+        removed_release="" if told is None else told.removed_release,
     )
 
 
