@@ -43,6 +43,9 @@ BODILESS = frozenset({204, 304})
 INTERNAL = "Internal Server Error"
 """All that a client is told of an error that nobody expected; the log says more."""
 
+FIRST_REFUSAL = 400
+"""The lowest status of answers that are refusals."""
+
 NO_WEBSOCKETS = "this server does not serve websockets: send the request without Upgrade"
 """What a websocket handshake is answered."""
 
@@ -221,6 +224,13 @@ class _Whole:
         await sink.send_all(self._body)
 
 
+class _NoBody(Body):
+    """The body of a request that has none."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+
 class WebsocketRefusal(TrioASGIWebsocketConnection):
     """A websocket handshake, answered with a Status."""
 
@@ -230,8 +240,10 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
     async def __call__(self, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer it (ASGI's "websocket.http.response" extension)."""
         await receive()
-        response = status_response(bad_request(NO_WEBSOCKETS))
-        headers = Headers(answer_headers(response, audit_id(headers_of(self.scope), self.app.entropy)))
+        given = headers_of(self.scope)
+        audit = audit_id(given, self.app.entropy)
+        response = await self._refusal(given)
+        headers = Headers(answer_headers(response, audit))
         body = cast("bytes", response.body)
         headers["Content-Length"] = str(len(body))
         if self.scope["http_version"][0] == "1":
@@ -247,6 +259,12 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
             }
         )
         await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+    async def _refusal(self, headers: dict[str, str]) -> Response:
+        """Return what the request is refused with by itself, as a GET; what would be granted is refused for the websocket."""
+        response = await self.app.handle(request_of({**self.scope, "method": "GET"}, headers, _NoBody()))
+        refused = response.status >= FIRST_REFUSAL and isinstance(response.body, bytes)
+        return response if refused else status_response(bad_request(NO_WEBSOCKETS))
 
 
 class Application(QuartTrio):
