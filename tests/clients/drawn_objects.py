@@ -144,3 +144,25 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     for name, inner in inside:
         yield value, name
         yield from _places(inner)
+
+
+DIGITS = (0, 1, 1, 2, 3, 4, 5, 10, 14, 15, 17, 18, 19, 20, 25)
+SUFFIXES = (
+    *("", "", "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"),
+    *("K", "mi", "e", "i", "e3", "E3", "e-3", "e+3", "e9", "e-9", "e-10", "e18", "e20", "e30", "e-30", "E-5", "e03"),
+    *("ee3", "m3", "+3", "-3", " ", "x", "1.5", "e4294967297", "e99999999999999999999"),
+)
+NEARLY_NUMBERS = ("", ".", "0", "00", "+", "-", "-.", "+0.", ".0")
+
+
+def quantity(draw: random.Random) -> str:
+    """Draw a text that is a quantity, as a rule."""
+    suffix = draw.choice(SUFFIXES)
+    if draw.random() < 0.1:
+        return draw.choice(NEARLY_NUMBERS) + suffix
+    whole = "".join(draw.choices("0123456789", k=draw.choice(DIGITS))) + "0" * draw.choice((0, 0, 1, 2, 3, 6))
+    sign = draw.choice(("", "", "", "", "-", "+")) + "0" * draw.choice((0, 0, 0, 1, 2))
+    if draw.random() < 0.6:
+        return sign + whole + suffix
+    fraction = "".join(draw.choices("0123456789", k=draw.choice((0, 1, 1, 2, 3, 4, 8, 9, 10, 12, 19))))
+    return f"{sign}{whole}.{fraction}{'0' * draw.choice((0, 0, 1, 2, 3))}{suffix}"

@@ -16,7 +16,8 @@ import attrs
 import orjson
 import pytest
 
-from tests.clients.drawn_objects import Drawing
+from tests.clients.drawn_objects import Drawing, quantity
+from tests.unit.schema.test_quantity import CASES, answer, recorded
 from watchd.api.strategic import StrategicMergePatch
 from watchd.registry.builtin.table import PACKAGES, UNSTABLE, component_of
 from watchd.registry.managed.compare import field_set
@@ -35,6 +36,7 @@ KINDS = sorted(
         if entry["group"] not in PACKAGES and not any(word in entry["version"] for word in UNSTABLE)
     }
 )
+QUANTITIES = 4000
 EACH = 30
 """Objects of a kind, broken ones and patches, of each so many."""
 DEPTH_OF_PATCHES = 6
@@ -78,21 +80,32 @@ def drawn(group, version, kind):
 
 
 @pytest.fixture(scope="session")
-def asked(need):
-    """Return the cases of each kind, by what they are about."""
+def ask(need):
+    """Return what asks Go a list of questions."""
     need.program("go", "install Go 1.26 or later")
     built = subprocess.run([SOURCES / "build.sh"], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
+    program = built.stdout.strip()
+
+    def ask(questions):
+        told = subprocess.run(
+            [program],
+            input=b"\n".join(map(orjson.dumps, questions)),
+            env=os.environ | {"CLIENTS_TYPES": "1"},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        return [orjson.loads(line) for line in told.splitlines()]
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def asked(ask):
+    """Return the cases of each kind, by what they are about."""
     drawings = {kind: drawn(*kind) for kind in KINDS}
     questions = [question for found in drawings.values() for some in found.values() for question in some]
-    told = subprocess.run(
-        [built.stdout.strip()],
-        input=b"\n".join(map(orjson.dumps, questions)),
-        env=os.environ | {"CLIENTS_TYPES": "1"},
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout
-    answers = iter(map(orjson.loads, told.splitlines()))
+    answers = iter(ask(questions))
     return {kind: {topic: [Case(question, next(answers)) for question in some] for topic, some in found.items()} for kind, found in drawings.items()}
 
 
@@ -150,3 +163,15 @@ def test_the_drawn_objects_are_of_every_sort(asked):
     assert sum("strict" in case.answer for case in cases["broken"]) > len(KINDS) / 2
     assert sum("patched" in case.answer for case in cases["patches"]) > len(KINDS) * EACH / 2
     assert len(KINDS) > 60
+
+
+def test_quantities_are_gos(ask):
+    draw = Drawing(1).random
+    cases = [case for case, _ in CASES]
+    cases += ([quantity(draw)] for _ in range(QUANTITIES // 2))
+    cases += ([quantity(draw), draw.choice(("cmp", "add", "sub")), quantity(draw)] for _ in range(QUANTITIES // 2))
+    told = [found.get("quantity") or ["error", found["error"]] for found in ask([{"Quantity": case} for case in cases])]
+    assert told[: len(CASES)] == [want for _, want in CASES], "what is recorded is not what Go answers"
+    for case, want in zip(cases, told, strict=True):
+        found = answer(case)
+        assert (case, found) == (case, recorded(want, found))

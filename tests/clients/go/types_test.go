@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -20,10 +21,12 @@ import (
 )
 
 // question is one line that tests/clients/test_go_types.py asks of Go's types: what they make of an
-// object, of its change into a modified one, or of a patch.
+// object, of its change into a modified one, or of a patch; or of a quantity, or two and what is to be
+// done with them.
 type question struct {
 	Group, Version, Kind    string
 	Object, Modified, Patch json.RawMessage
+	Quantity                []string
 }
 
 // reply says what became of it. Strict holds the warnings of the strict decoder.
@@ -35,6 +38,10 @@ type reply struct {
 	Owned   json.RawMessage `json:"owned,omitempty"`
 	Patch   json.RawMessage `json:"patch,omitempty"`
 	Patched json.RawMessage `json:"patched,omitempty"`
+
+	// Quantity is of one its canonical form, sign, AsInt64 and whether there is one, Value, MilliValue and
+	// format; of two the sign of their comparison, or of their sum or difference the first four.
+	Quantity []any `json:"quantity,omitempty"`
 }
 
 type goTypes struct {
@@ -80,7 +87,9 @@ func (t goTypes) answer(q question) (r reply) {
 		}
 	}()
 	var err error
-	if q.Modified == nil && q.Patch == nil {
+	if q.Quantity != nil {
+		err = calculate(q.Quantity, &r)
+	} else if q.Modified == nil && q.Patch == nil {
 		err = t.read(q, &r)
 	} else {
 		err = t.merge(q, &r)
@@ -151,4 +160,38 @@ func (t goTypes) merge(q question, r *reply) error {
 	}
 	r.Patched, err = strategicpatch.StrategicMergePatch(q.Object, r.Patch, object)
 	return err
+}
+
+func calculate(asked []string, r *reply) error {
+	one, err := resource.ParseQuantity(asked[0])
+	if err != nil {
+		return err
+	}
+	if len(asked) == 1 {
+		written, err := json.Marshal(one)
+		if err != nil {
+			return err
+		}
+		number, held := one.AsInt64()
+		r.Quantity = []any{json.RawMessage(written), one.Sign(), number, held, one.Value(), one.MilliValue(), one.Format}
+		return nil
+	}
+	other, err := resource.ParseQuantity(asked[2])
+	if err != nil {
+		return err
+	}
+	switch asked[1] {
+	case "cmp":
+		r.Quantity = []any{one.Cmp(other)}
+		return nil
+	case "add":
+		one.Add(other)
+	case "sub":
+		one.Sub(other)
+	default:
+		return fmt.Errorf("unknown operation %q", asked[1])
+	}
+	number, held := one.AsInt64()
+	r.Quantity = []any{one.String(), one.Sign(), number, held}
+	return nil
 }
