@@ -49,6 +49,14 @@ def test_whoami(anywhere):  # noqa: F811 - a fixture
     assert said == {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
 
 
+def test_as_somebody_else(anywhere):  # noqa: F811 - a fixture
+    said = anywhere.json("auth", "whoami", "--as", "jane", "--as-group", "dev", "--as-group", "ops")["status"]["userInfo"]
+    assert said == {"username": "jane", "groups": ["dev", "ops", "system:authenticated"]}
+    assert anywhere("auth", "can-i", "get", "pods", "--as", "jane").strip() == "yes"
+    refused = anywhere.run("auth", "can-i", "get", "pods", "--as", "jane", "--as-group", "system:unauthenticated")
+    assert "cannot create resource" in refused.stderr
+
+
 def test_can_i(kubectl):  # noqa: F811 - a fixture
     assert kubectl("auth", "can-i", "create", "pods", "--subresource=eviction").strip() == "yes"
     rows = [row.split() for row in kubectl("auth", "can-i", "--list", "--no-headers").splitlines()]
