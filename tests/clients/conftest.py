@@ -163,13 +163,14 @@ class Server:
 class Need:
     """Finds what a test needs; where it is missing the test is skipped, or fails under WATCHD_REQUIRE=all."""
 
-    def _missing(self, what: str, install: str) -> None:
+    def missing(self, what: str, install: str) -> None:
+        """Say that something is not here, and how it would be."""
         (pytest.fail if os.environ.get("WATCHD_REQUIRE") == "all" else pytest.skip)(f"no {what} here: {install}")
 
     def program(self, name: str, install: str) -> str:
         path = shutil.which(name)
         if path is None:
-            self._missing(name, install)
+            self.missing(name, install)
         assert path is not None
         return path
 
@@ -179,7 +180,7 @@ class Need:
                 warnings.simplefilter("ignore")  # what a client deprecates of its own is its authors' business
                 return importlib.import_module(name)
         except ModuleNotFoundError:
-            self._missing(name, install)
+            self.missing(name, install)
 
 
 @pytest.fixture(scope="session")
