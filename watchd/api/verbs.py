@@ -101,7 +101,7 @@ class Verbs:
         self._check_supported(call)
         if endpoint.kind.namespaced and not info.namespace and info.verb not in {"list", "watch", "deletecollection"}:
             raise bad_request("namespace is required")
-        if endpoint.kind.virtual or endpoint.kind.subresource(info.subresource) is not None:
+        if endpoint.kind.virtual or (info.subresource and endpoint.kind.subresource(info.subresource) is not None):
             answer = await self._special.answer(call)
             if answer is not None:
                 return answer
