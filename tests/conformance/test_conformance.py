@@ -41,6 +41,8 @@ FLOORS = {
     "kinds-autoscaling": (1.0, 1.0),
     "kinds-pods": (1.0, 1.0),
     "kinds-policy": (1.0, 1.0),
+    "kinds-network": (1.0, 1.0),
+    "kinds-storage": (1.0, 1.0),
     "kinds-admission": (1.0, 1.0),
 }
 """Capability -> the part of its steps that agrees at the `status` and at the `body` level: what has been reached."""
