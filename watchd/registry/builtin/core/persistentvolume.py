@@ -69,11 +69,22 @@ SOURCES: dict[str, Rule] = {
 """By kind of storage, in the reference's order."""
 
 
+DEPRECATED_SOURCES = {
+    "cephfs": "cephfs: deprecated in v1.28, non-functional in v1.31+",
+    "photonPersistentDisk": "photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+",
+    "scaleIO": "scaleIO: deprecated in v1.16, non-functional in v1.22+",
+    "storageos": "storageOS: deprecated in v1.22, non-functional in v1.25+",
+    "glusterfs": "glusterfs: deprecated in v1.25, non-functional in v1.26+",
+    "rbd": "rbd: deprecated in v1.28, non-functional in v1.31+",
+}
+"""What clients are warned of who use storage of kinds that are no more."""
+
+
 class PersistentVolumeStrategy(Strategy):
     """The rules of PersistentVolume."""
 
     returns_deleted = True
-    selectable_fields = ("name",)
+    selectable_fields = ("name", "metadata.namespace")
 
     def default(self, obj: Object) -> None:
         """Fill in policy, mode and what sources leave out."""
@@ -126,11 +137,14 @@ class PersistentVolumeStrategy(Strategy):
             if obj["spec"]["persistentVolumeReclaimPolicy"] == "Recycle":
                 why = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
                 warn(f"spec.persistentVolumeReclaimPolicy: {why}")
+            for source, text in DEPRECATED_SOURCES.items():
+                if source in obj["spec"]:
+                    warn(f"spec.{text}")
         return super().judge(obj, old, subresource, warn)
 
     def fields(self, obj: Object) -> dict[str, str]:
-        """Return the name, which has a second way of being selected."""
-        return {"name": obj["metadata"].get("name", "")}
+        """Return the name, which has a second way of being selected, and that there is no namespace: the reference takes that too."""
+        return {"name": obj["metadata"].get("name", ""), "metadata.namespace": ""}
 
 
 def difference(old: Object, new: Object, name: str) -> str:

@@ -16,9 +16,6 @@ HEADLESS = "None"
 AFFINITY_SECONDS = 10800
 """How long a client stays with its endpoint unless told otherwise (3 h)."""
 
-BALANCER_WIDTH = 16
-"""Characters of balancers' addresses in a Table."""
-
 COMPONENT = "io.k8s.api.core.v1.ServiceSpec"
 
 
@@ -155,10 +152,8 @@ def _external(obj: Object, _: int) -> str:
 
 
 def balancer_text(balancer: Object) -> str:
-    """Write the addresses of balancers as Tables show them, shortened; Ingresses have such ones too."""
-    found = {ingress.get("ip") or ingress.get("hostname") or "" for ingress in balancer.get("ingress", ())} - {""}
-    text = ",".join(sorted(found))
-    return f"{text[: BALANCER_WIDTH - 3]}..." if len(text) > BALANCER_WIDTH else text
+    """Write the addresses of balancers as Tables show them; Ingresses have such ones too."""
+    return ",".join(sorted({ingress.get("ip") or ingress.get("hostname") or "" for ingress in balancer.get("ingress", ())} - {""}))
 
 
 def _ports(obj: Object, _: int) -> str:

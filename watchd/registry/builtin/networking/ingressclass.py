@@ -32,8 +32,8 @@ class IngressClassStrategy(Strategy):
     def default(self, obj: Object) -> None:
         """Parameters are of the cluster unless told otherwise."""
         parameters = obj.setdefault("spec", {}).get("parameters")
-        if parameters is not None:
-            parameters.setdefault("scope", "Cluster")
+        if parameters is not None and parameters.get("scope") is None:
+            parameters["scope"] = "Cluster"
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check controller and parameters."""

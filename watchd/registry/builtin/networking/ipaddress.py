@@ -6,7 +6,7 @@ from watchd.names import path_segment
 from watchd.registry.builtin.common.addresses import canonical_address_problems
 from watchd.registry.builtin.common.fields import invalid, required
 from watchd.registry.builtin.common.values import subdomain
-from watchd.registry.columns import AGE, NAME, Column
+from watchd.registry.columns import NAME, Column
 from watchd.registry.metadata import IMMUTABLE
 from watchd.registry.strategy import KNOWN_FIELDS, NameFormat, Object, Strategy
 from watchd.status import FieldError
@@ -57,4 +57,4 @@ def _holder(obj: Object, _: int) -> str:
 
 STRATEGY = IPAddressStrategy()
 
-COLUMNS = (NAME, Column("ParentRef", _holder, field=("io.k8s.api.networking.v1.IPAddressSpec", "parentRef")), AGE)
+COLUMNS = (NAME, Column("ParentRef", _holder, field=("io.k8s.api.networking.v1.IPAddressSpec", "parentRef")))
