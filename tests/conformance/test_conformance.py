@@ -44,6 +44,7 @@ FLOORS = {
     "kinds-network": (1.0, 1.0),
     "kinds-storage": (1.0, 1.0),
     "kinds-admission": (1.0, 1.0),
+    "kinds-rest": (1.0, 1.0),
 }
 """Capability -> the part of its steps that agrees at the `status` and at the `body` level: what has been reached."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "flowschemas": "flowschema",
+    "prioritylevelconfigurations": "prioritylevelconfiguration",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "storageversionmigrations": "storageversionmigration",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES
