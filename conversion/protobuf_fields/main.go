@@ -9,6 +9,10 @@
 // and, for the schemas of built-in kinds, what Go calls the types of fields:
 //
 //	go run . names > go_names.json
+//
+// and, for warnings, since when a version of a kind is deprecated, until when it was served and what replaces it:
+//
+//	go run . lifecycle > ../../watchd/registry/builtin/lifecycle.json
 package main
 
 import (
@@ -17,9 +21,9 @@ import (
 )
 
 func main() {
-	commands := map[string]func() error{"table": writeTable, "encode": encodeLines, "names": writeNames}
+	commands := map[string]func() error{"table": writeTable, "encode": encodeLines, "names": writeNames, "lifecycle": writeLifecycle}
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: protobuf_fields table|encode|names")
+		fmt.Fprintln(os.Stderr, "usage: protobuf_fields table|encode|names|lifecycle")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](); err != nil {

@@ -32,6 +32,9 @@ class Shape:
     """Sets, in place, what this version sets otherwise than the hub, whose defaults fill in the rest."""
     mutable: frozenset[str] = frozenset()
     """Fields that writers at this version may change though the hub's may not."""
+    restore: Callable[[Object, Object], None] | None = None
+    """Puts back, in place, what the hub's rules take from writers, but not from those at this version: told of the object at the hub
+    as it has been prepared, and as it was asked for."""
 
 
 SHAPES: Mapping[tuple[str, str], Mapping[str, str]] = {

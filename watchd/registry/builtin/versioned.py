@@ -6,6 +6,7 @@ version that the request speaks.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,20 @@ class Versioned(Strategy):
         obj.clear()
         obj.update(changed)
 
+    def _prepare(self, obj: Object, prepare: Callable[[Object], None]) -> None:
+        """Let an object be prepared as it is at the hub, but for what its version keeps from that."""
+        restore = self._shape(self._version(obj)).restore
+        if restore is None:
+            self._change(obj, prepare)
+            return
+
+        def change(hub: Object) -> None:
+            asked = copy.deepcopy(hub)
+            prepare(hub)
+            restore(hub, asked)
+
+        self._change(obj, change)
+
     def _default_own(self, obj: Object) -> None:
         own = self._shape(self._version(obj)).default
         if own is not None:
@@ -95,12 +110,12 @@ class Versioned(Strategy):
 
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Set what the server decides."""
-        self._change(obj, lambda hub: self._rules.prepare_create(hub, clock=clock, entropy=entropy))
+        self._prepare(obj, lambda hub: self._rules.prepare_create(hub, clock=clock, entropy=entropy))
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Restore what may not change."""
         before = self._at_hub(old)
-        self._change(obj, lambda hub: self._rules.prepare_update(hub, before, subresource))
+        self._prepare(obj, lambda hub: self._rules.prepare_update(hub, before, subresource))
 
     def record(self, obj: Object, old: Object | None, subresource: str, *, user: UserInfo | None, time: str) -> None:
         """Write down who writes."""
