@@ -28,6 +28,7 @@ from storage.lock import DirectoryLock
 from storage.log import Log
 from storage.memory_log import MemoryLog
 from storage.types import Record
+from watchd import extension
 from watchd.admission.certificate_requests import CertificateRequests
 from watchd.admission.chain import Chain
 from watchd.admission.default_classes import DefaultClasses
@@ -76,6 +77,7 @@ from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.attributes import Admission
 from watchd.registry.builtin.table import load
 from watchd.registry.frames import FrameCache
+from watchd.registry.kind import Kind
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
 from watchd.registry.store import Store
@@ -201,6 +203,21 @@ def _lock(directory: Path) -> DirectoryLock:
         raise StartError(f"{directory} cannot be used: {error.strerror}") from error
 
 
+def _kinds(config: Config) -> list[Kind]:
+    """Return the kinds that the server knows by itself, and those of installed packages. Raises StartError."""
+    kinds = [*load(dict(config.runtime_config)), definitions.KIND]
+    taken = {(kind.group, kind.names.plural) for kind in kinds}
+    try:
+        for kind in extension.installed():
+            if (kind.group, kind.names.plural) in taken:
+                raise StartError(f"{kind.names.plural}.{kind.group} is there already: no package can bring it")
+            taken.add((kind.group, kind.names.plural))
+            kinds.append(kind)
+    except extension.ExtensionError as error:
+        raise StartError(str(error)) from error
+    return kinds
+
+
 @attrs.frozen
 class _Parts:
     """What is made over an open log."""
@@ -220,7 +237,7 @@ async def _make_parts(
     key = SigningKey(credentials.account_key)
     bus = WatchBus(log, tag_of=tag_of, ring_bytes=RING_BYTES)
     registry = Registry(log)
-    await registry.install_all([*load(dict(config.runtime_config)), definitions.KIND])
+    await registry.install_all(_kinds(config))
     ledger = Ledger()
     quota = ResourceQuota(log, registry, ledger)
     authorizer = default_authorizer()

@@ -26,7 +26,8 @@ class DefinitionLifecycle:
     async def mutate(self, attributes: Attributes) -> None:
         """Refuse a create of a kind that is going. Raises StatusError 403, 404."""
         kind = attributes.kind
-        if not kind.custom or attributes.operation is not Operation.CREATE:
+        if not kind.custom or not kind.uid or attributes.operation is not Operation.CREATE:
+            # What has no uid comes with the server, or with a package, and stays as long as it runs.
             return
         name = f"{kind.names.plural}.{kind.group}"
         key = self._registry.hub(DEFINITIONS_GROUP, DEFINITIONS).key("", name)

@@ -157,8 +157,8 @@ class Definitions:
         if self._installed.get(name) == image:
             return
         known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
-        if known is not None and not known.custom:
-            logger.warning("definition %s names a built-in resource, which stays what it is", name)
+        if known is not None and not known.uid:
+            logger.warning("definition %s names a resource that the server has by itself, which stays what it is", name)
             return
         await self._store.registry.install(kind_of(definition, self._calls, self._new_uid))
         self._installed[name] = image

@@ -126,11 +126,11 @@ class Kind:
     namespaced: bool = True
     _strategy: Strategy | None = None
     custom: bool = False
-    """Defined by a CustomResourceDefinition."""
+    """Defined by a CustomResourceDefinition, or by a package in its way (watchd.extension)."""
     storage_name: str = ""
     """What the log calls it: the group-resource, shared by kinds that are one object under two groups."""
     uid: str = ""
-    """Of the CustomResourceDefinition."""
+    """Of the CustomResourceDefinition; empty where there is none."""
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[Subresource, ...] = ()
     """Beside status and scale."""
