@@ -57,7 +57,9 @@ async def test_a_durable_server_ends_and_starts_again_where_it_was(nursery, tmp_
     head = first.running.log.head
     assert head > 0
     await first.end()
-    second = await begin(nursery, config)
+    # At the same port: the kubernetes Service tells it.
+    port = int(first.running.url.rpartition(":")[2])
+    second = await begin(nursery, Config(data_dir=tmp_path / "data", bind=Address("127.0.0.1", port)))
     assert second.running.log.head == head
     async with second.client() as client:
         names = {item["metadata"]["name"] for item in (await client.get("/api/v1/namespaces")).json()["items"]}
