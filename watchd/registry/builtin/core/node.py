@@ -122,7 +122,7 @@ def _taints(taints: list[Object]) -> list[FieldError]:
 def _ready(obj: Object, _: int) -> str:
     ready = [one for one in obj.get("status", {}).get("conditions", ()) if one.get("type") == "Ready"]
     text = ("Ready" if ready[-1].get("status") == "True" else "NotReady") if ready else "Unknown"
-    return f"{text},SchedulingDisabled" if obj["spec"].get("unschedulable") else text
+    return f"{text},SchedulingDisabled" if obj.get("spec", {}).get("unschedulable") else text
 
 
 def _roles(obj: Object, _: int) -> str:

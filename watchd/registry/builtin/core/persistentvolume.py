@@ -225,7 +225,7 @@ def modes_text(modes: list[str]) -> str:
 def class_of(obj: Object) -> str:
     """Return the class of a volume or a claim."""
     annotated = obj["metadata"].get("annotations", {}).get(CLASS_ANNOTATION)
-    return str(annotated if annotated is not None else obj["spec"].get("storageClassName", ""))
+    return str(annotated if annotated is not None else obj.get("spec", {}).get("storageClassName", ""))
 
 
 def phase_of(obj: Object, _: int) -> str:
@@ -234,7 +234,7 @@ def phase_of(obj: Object, _: int) -> str:
 
 
 def _claim(obj: Object, _: int) -> str:
-    claim = obj["spec"].get("claimRef")
+    claim = obj.get("spec", {}).get("claimRef")
     return f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim is not None else ""
 
 
@@ -242,18 +242,18 @@ STRATEGY = PersistentVolumeStrategy()
 
 COLUMNS = (
     NAME,
-    Column("Capacity", lambda obj, _: str(obj["spec"].get("capacity", {}).get("storage", "0")), field=(COMPONENT, "capacity")),
-    Column("Access Modes", lambda obj, _: modes_text(obj["spec"].get("accessModes", [])), field=(COMPONENT, "accessModes")),
-    Column("Reclaim Policy", lambda obj, _: obj["spec"].get("persistentVolumeReclaimPolicy", ""), field=(COMPONENT, "persistentVolumeReclaimPolicy")),
+    Column("Capacity", lambda obj, _: str(obj.get("spec", {}).get("capacity", {}).get("storage", "0")), field=(COMPONENT, "capacity")),
+    Column("Access Modes", lambda obj, _: modes_text(obj.get("spec", {}).get("accessModes", [])), field=(COMPONENT, "accessModes")),
+    Column("Reclaim Policy", lambda obj, _: obj.get("spec", {}).get("persistentVolumeReclaimPolicy", ""), field=(COMPONENT, "persistentVolumeReclaimPolicy")),
     Column("Status", phase_of, field=(STATUS, "phase")),
     Column("Claim", _claim, field=(COMPONENT, "claimRef")),
     Column("StorageClass", lambda obj, _: class_of(obj), description="StorageClass of the pv"),
     Column(
         "VolumeAttributesClass",
-        lambda obj, _: obj["spec"].get("volumeAttributesClassName", "<unset>"),
+        lambda obj, _: obj.get("spec", {}).get("volumeAttributesClassName", "<unset>"),
         description="VolumeAttributesClass of the pv",
     ),
     Column("Reason", lambda obj, _: obj.get("status", {}).get("reason", ""), field=(STATUS, "reason")),
     AGE,
-    Column("VolumeMode", lambda obj, _: obj["spec"].get("volumeMode", "<unset>"), priority=1, field=(COMPONENT, "volumeMode")),
+    Column("VolumeMode", lambda obj, _: obj.get("spec", {}).get("volumeMode", "<unset>"), priority=1, field=(COMPONENT, "volumeMode")),
 )

@@ -145,11 +145,11 @@ def _status(obj: Object) -> list[FieldError]:
 
 
 def _capacity(obj: Object, _: int) -> str:
-    return str(obj.get("status", {}).get("capacity", {}).get("storage", "0")) if obj["spec"].get("volumeName") else ""
+    return str(obj.get("status", {}).get("capacity", {}).get("storage", "0")) if obj.get("spec", {}).get("volumeName") else ""
 
 
 def _modes(obj: Object, _: int) -> str:
-    return modes_text(obj.get("status", {}).get("accessModes", [])) if obj["spec"].get("volumeName") else ""
+    return modes_text(obj.get("status", {}).get("accessModes", [])) if obj.get("spec", {}).get("volumeName") else ""
 
 
 STRATEGY = PersistentVolumeClaimStrategy()
@@ -157,15 +157,15 @@ STRATEGY = PersistentVolumeClaimStrategy()
 COLUMNS = (
     NAME,
     Column("Status", phase_of, field=(STATUS, "phase")),
-    Column("Volume", lambda obj, _: obj["spec"].get("volumeName", ""), field=(COMPONENT, "volumeName")),
+    Column("Volume", lambda obj, _: obj.get("spec", {}).get("volumeName", ""), field=(COMPONENT, "volumeName")),
     Column("Capacity", _capacity, field=(STATUS, "capacity")),
     Column("Access Modes", _modes, field=(STATUS, "accessModes")),
     Column("StorageClass", lambda obj, _: class_of(obj), description="StorageClass of the pvc"),
     Column(
         "VolumeAttributesClass",
-        lambda obj, _: obj["spec"].get("volumeAttributesClassName", "<unset>"),
+        lambda obj, _: obj.get("spec", {}).get("volumeAttributesClassName", "<unset>"),
         description="VolumeAttributesClass of the pvc",
     ),
     AGE,
-    Column("VolumeMode", lambda obj, _: obj["spec"].get("volumeMode", "<unset>"), priority=1, field=(COMPONENT, "volumeMode")),
+    Column("VolumeMode", lambda obj, _: obj.get("spec", {}).get("volumeMode", "<unset>"), priority=1, field=(COMPONENT, "volumeMode")),
 )

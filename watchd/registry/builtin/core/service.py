@@ -138,7 +138,7 @@ def _drop_same(spec: Object, old: Object, name: str) -> None:
 
 
 def _external(obj: Object, _: int) -> str:
-    spec = obj["spec"]
+    spec = obj.get("spec", {})
     given = list(spec.get("externalIPs", ()))
     match spec.get("type"):
         case "ClusterIP" | "NodePort":
@@ -161,7 +161,7 @@ def _ports(obj: Object, _: int) -> str:
         outside = f":{port['nodePort']}" if port.get("nodePort") else ""
         return f"{port['port']}{outside}/{port['protocol']}"
 
-    return ",".join(map(text, obj["spec"].get("ports", ()))) or "<none>"
+    return ",".join(map(text, obj.get("spec", {}).get("ports", ()))) or "<none>"
 
 
 def labels_text(labels: Object) -> str:
@@ -173,10 +173,10 @@ STRATEGY = ServiceStrategy()
 
 COLUMNS = (
     NAME,
-    Column("Type", lambda obj, _: obj["spec"].get("type", ""), field=(COMPONENT, "type")),
-    Column("Cluster-IP", lambda obj, _: next(iter(obj["spec"].get("clusterIPs", ())), "<none>"), field=(COMPONENT, "clusterIP")),
+    Column("Type", lambda obj, _: obj.get("spec", {}).get("type", ""), field=(COMPONENT, "type")),
+    Column("Cluster-IP", lambda obj, _: next(iter(obj.get("spec", {}).get("clusterIPs", ())), "<none>"), field=(COMPONENT, "clusterIP")),
     Column("External-IP", _external, field=(COMPONENT, "externalIPs")),
     Column("Port(s)", _ports, field=(COMPONENT, "ports")),
     AGE,
-    Column("Selector", lambda obj, _: labels_text(obj["spec"].get("selector", {})), priority=1, field=(COMPONENT, "selector")),
+    Column("Selector", lambda obj, _: labels_text(obj.get("spec", {}).get("selector", {})), priority=1, field=(COMPONENT, "selector")),
 )

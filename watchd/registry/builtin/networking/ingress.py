@@ -178,7 +178,7 @@ def _status(obj: Object, old: Object) -> list[FieldError]:
 
 
 def _hosts(obj: Object, _: int) -> Any:
-    rules = obj["spec"].get("rules", [])
+    rules = obj.get("spec", {}).get("rules", [])
     named = ",".join(rule["host"] for rule in rules[:HOSTS_SHOWN] if rule.get("host"))
     # Rules without a host count among the first ones only.
     more = f" + {len(rules) - HOSTS_SHOWN} more..." if named and len(rules) > HOSTS_SHOWN else ""
@@ -191,7 +191,7 @@ COLUMNS = (
     NAME,
     Column(
         "Class",
-        lambda obj, _: obj["spec"].get("ingressClassName", "<none>"),
+        lambda obj, _: obj.get("spec", {}).get("ingressClassName", "<none>"),
         description="The name of the IngressClass resource that should be used for additional configuration",
     ),
     Column("Hosts", _hosts, description="Hosts that incoming requests are matched against before the ingress rule"),
@@ -200,6 +200,6 @@ COLUMNS = (
         lambda obj, _: balancer_text(obj.get("status", {}).get("loadBalancer", {})),
         description="Address is a list containing ingress points for the load-balancer",
     ),
-    Column("Ports", lambda obj, _: "80, 443" if obj["spec"].get("tls") else "80", description="Ports of TLS configurations that open"),
+    Column("Ports", lambda obj, _: "80, 443" if obj.get("spec", {}).get("tls") else "80", description="Ports of TLS configurations that open"),
     AGE,
 )

@@ -81,11 +81,11 @@ def _parameters(parameters: Object, path: str) -> list[FieldError]:
 
 def _name(obj: Object, _: int) -> str:
     default = obj["metadata"].get("annotations", {}).get(DEFAULT_ANNOTATION) == "true"
-    return f"{obj['metadata']['name']} (default)" if default else str(obj["metadata"]["name"])
+    return f"{obj['metadata'].get('name', '')} (default)" if default else str(obj["metadata"].get("name", ""))
 
 
 def _shown_parameters(obj: Object, _: int) -> str:
-    parameters = obj["spec"].get("parameters")
+    parameters = obj.get("spec", {}).get("parameters")
     if parameters is None:
         return "<none>"
     group = f".{parameters['apiGroup']}" if "apiGroup" in parameters else ""
@@ -96,7 +96,7 @@ STRATEGY = IngressClassStrategy()
 
 COLUMNS = (
     Column("Name", _name, format="name", description=NAME.description),
-    Column("Controller", lambda obj, _: obj["spec"].get("controller", ""), description="Controller that is responsible for handling this class"),
+    Column("Controller", lambda obj, _: obj.get("spec", {}).get("controller", ""), description="Controller that is responsible for handling this class"),
     Column("Parameters", _shown_parameters, description="A reference to a resource with additional parameters"),
     AGE,
 )

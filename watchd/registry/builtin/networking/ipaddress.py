@@ -48,7 +48,7 @@ def _parent(parent: Object | None) -> list[FieldError]:
 
 
 def _holder(obj: Object, _: int) -> str:
-    parent = obj["spec"].get("parentRef")
+    parent = obj.get("spec", {}).get("parentRef")
     if parent is None:
         return "<none>"
     resource = ".".join(filter(None, (parent.get("resource", ""), parent.get("group", "")))).lower()

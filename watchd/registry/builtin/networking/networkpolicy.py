@@ -145,7 +145,7 @@ STRATEGY = NetworkPolicyStrategy()
 COLUMNS = (
     NAME,
     Column(
-        "Pod-Selector", lambda obj, _: text(obj["spec"].get("podSelector", {})), field=("io.k8s.api.networking.v1.NetworkPolicySpec", "podSelector")
+        "Pod-Selector", lambda obj, _: text(obj.get("spec", {}).get("podSelector", {})), field=("io.k8s.api.networking.v1.NetworkPolicySpec", "podSelector")
     ),
     AGE,
 )

@@ -61,4 +61,4 @@ def _ranges(ranges: list[str]) -> list[FieldError]:
 
 STRATEGY = ServiceCIDRStrategy()
 
-COLUMNS = (NAME, Column("CIDRs", lambda obj, _: ",".join(obj["spec"].get("cidrs", ())), field=("io.k8s.api.networking.v1.ServiceCIDRSpec", "cidrs")), AGE)
+COLUMNS = (NAME, Column("CIDRs", lambda obj, _: ",".join(obj.get("spec", {}).get("cidrs", ())), field=("io.k8s.api.networking.v1.ServiceCIDRSpec", "cidrs")), AGE)

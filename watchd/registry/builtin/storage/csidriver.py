@@ -109,11 +109,11 @@ def _tokens(requests: list[Object]) -> list[FieldError]:
 
 
 def _flag(name: str, field: str) -> Column:
-    return Column(name, lambda obj, _: obj["spec"].get(field, DEFAULTS[field]), type="boolean", field=(COMPONENT, field))
+    return Column(name, lambda obj, _: obj.get("spec", {}).get(field, DEFAULTS[field]), type="boolean", field=(COMPONENT, field))
 
 
 def _audiences(obj: Object, _: int) -> str:
-    requests = obj["spec"].get("tokenRequests")
+    requests = obj.get("spec", {}).get("tokenRequests")
     return "<unset>" if requests is None else ",".join(request.get("audience", "") for request in requests)
 
 
@@ -126,6 +126,6 @@ COLUMNS = (
     _flag("StorageCapacity", "storageCapacity"),
     Column("TokenRequests", _audiences, field=(COMPONENT, "tokenRequests")),
     _flag("RequiresRepublish", "requiresRepublish"),
-    Column("Modes", lambda obj, _: ",".join(obj["spec"].get("volumeLifecycleModes", ())) or "<none>", field=(COMPONENT, "volumeLifecycleModes")),
+    Column("Modes", lambda obj, _: ",".join(obj.get("spec", {}).get("volumeLifecycleModes", ())) or "<none>", field=(COMPONENT, "volumeLifecycleModes")),
     AGE,
 )

@@ -49,7 +49,7 @@ class CSINodeStrategy(Strategy):
 
 
 def _drivers(obj: Object) -> list[Object]:
-    return obj["spec"].get("drivers") or []
+    return obj.get("spec", {}).get("drivers") or []
 
 
 def _told(driver: Object) -> Object:

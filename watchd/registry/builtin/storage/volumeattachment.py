@@ -100,13 +100,13 @@ STRATEGY = VolumeAttachmentStrategy()
 
 COLUMNS = (
     NAME,
-    Column("Attacher", lambda obj, _: obj["spec"].get("attacher", ""), format="name", field=(SPEC, "attacher")),
+    Column("Attacher", lambda obj, _: obj.get("spec", {}).get("attacher", ""), format="name", field=(SPEC, "attacher")),
     Column(
         "PV",
-        lambda obj, _: obj["spec"]["source"].get("persistentVolumeName", ""),
+        lambda obj, _: obj.get("spec", {}).get("source", {}).get("persistentVolumeName", ""),
         field=("io.k8s.api.storage.v1.VolumeAttachmentSource", "persistentVolumeName"),
     ),
-    Column("Node", lambda obj, _: obj["spec"].get("nodeName", ""), field=(SPEC, "nodeName")),
+    Column("Node", lambda obj, _: obj.get("spec", {}).get("nodeName", ""), field=(SPEC, "nodeName")),
     Column(
         "Attached",
         lambda obj, _: obj.get("status", {}).get("attached", False),
