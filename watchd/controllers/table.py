@@ -14,12 +14,14 @@ from storage.bus import WatchBus
 from storage.types import Scope
 from watchd.controllers.dormant import Dormant
 from watchd.controllers.supervision import Controller
-from watchd.registry.builtin.core.secret import SERVICE_ACCOUNT_TOKEN
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.store import Store
 
 if TYPE_CHECKING:
     from watchd.controllers.account_tokens import Sign
+
+TOKEN_SECRETS = ("type", "kubernetes.io/service-account-token")
+"""The tag of Secrets with tokens; the module that has this name for it is not needed before."""
 
 # ruff: noqa: PLC0415 - modules are imported by what needs them, see above
 
@@ -112,7 +114,7 @@ TABLE = {
     "endpoint-slices": _Row(_slices, "", "services", ignored=frozenset({"default/kubernetes"})),
     "endpoints": _Row(_endpoints, "discovery.k8s.io", "endpointslices"),
     "pod-garbage": _Row(_pods, "", "pods"),
-    "account-tokens": _Row(_tokens, "", "secrets", ("type", SERVICE_ACCOUNT_TOKEN)),
+    "account-tokens": _Row(_tokens, "", "secrets", TOKEN_SECRETS),
     "finished-jobs": _Row(_jobs, "batch", "jobs"),
     "signing-requests": _Row(_requests, "certificates.k8s.io", "certificatesigningrequests"),
     "claim-protection": _Row(_claims, "", "persistentvolumeclaims"),
