@@ -37,6 +37,7 @@ FLOORS = {
     "kinds-quota": (1.0, 1.0),
     "kinds-batch": (1.0, 0.95),
     "kinds-rbac": (1.0, 1.0),
+    "kinds-certificates": (1.0, 1.0),
     "kinds-subresources": (1.0, 1.0),
     "kinds-autoscaling": (1.0, 1.0),
     "kinds-pods": (1.0, 1.0),

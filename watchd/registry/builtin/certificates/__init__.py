@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {"certificatesigningrequests": "certificatesigningrequest"}
+STRATEGIES: dict[str, str] = {
+    "certificatesigningrequests": "certificatesigningrequest",
+    "clustertrustbundles": "clustertrustbundle",
+    "podcertificaterequests": "podcertificaterequest",
+}
 
-COLUMNS: dict[str, str] = {"certificatesigningrequests": "certificatesigningrequest"}
+COLUMNS: dict[str, str] = dict(STRATEGIES)
