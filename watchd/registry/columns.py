@@ -68,7 +68,7 @@ class Column:
             "type": self.type,
             "format": self.format,
             # The Go types' own texts do not list the values of enums.
-            "description": self.description or (description(*self.field).partition(ENUM_VALUES)[0] if self.field else ""),
+            "description": self.description or (description(*self.field).partition(ENUM_VALUES)[0].rstrip("\n") if self.field else ""),
             "priority": self.priority,
         }
 

@@ -62,6 +62,29 @@ CREATED_ON_UPDATE: Names = frozenset(
 )
 """Kinds of which PUT creates what is not there."""
 
+RETURNED: Names = frozenset(
+    {
+        ("", "namespaces"),
+        ("", "persistentvolumeclaims"),
+        ("", "persistentvolumes"),
+        ("", "pods"),
+        ("", "podtemplates"),
+        ("", "resourcequotas"),
+        ("", "serviceaccounts"),
+        ("", "services"),
+        ("resource.k8s.io", "deviceclasses"),
+        ("resource.k8s.io", "resourceclaims"),
+        ("resource.k8s.io", "resourceclaimtemplates"),
+        ("resource.k8s.io", "resourceslices"),
+        (STORAGE, "csidrivers"),
+        (STORAGE, "csinodes"),
+        (STORAGE, "storageclasses"),
+        (STORAGE, "volumeattachments"),
+        (STORAGE, "volumeattributesclasses"),
+    }
+)
+"""Kinds whose DELETE answers with what was deleted, and not with a Status (ReturnDeletedObject)."""
+
 NAMES: dict[tuple[str, str], NameFormat] = {
     ("", "events"): NameFormat.PATH_SEGMENT,
     ("", "namespaces"): NameFormat.LABEL,
@@ -127,6 +150,7 @@ class Facts:
 
     unconditional_update: bool
     create_on_update: bool
+    returns_deleted: bool
     name_format: NameFormat
     unknown_field: str
     enforced: bool
@@ -138,6 +162,7 @@ def facts_of(group: str, plural: str) -> Facts:
     return Facts(
         unconditional_update=key not in CONDITIONAL,
         create_on_update=key in CREATED_ON_UPDATE,
+        returns_deleted=key in RETURNED,
         name_format=NAMES.get(key, NameFormat.SUBDOMAIN),
         unknown_field=OWN_UNKNOWN_FIELD.get(key, KNOWN_FIELDS),
         enforced=key not in NOT_ENFORCED,

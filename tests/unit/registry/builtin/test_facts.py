@@ -15,7 +15,7 @@ KEYS = {(kind.group, kind.names.plural) for kind in KINDS}
 
 
 @pytest.mark.parametrize(
-    "named", [facts.CONDITIONAL, facts.CREATED_ON_UPDATE, facts.NAMES, facts.OWN_UNKNOWN_FIELD, facts.NOT_ENFORCED]
+    "named", [facts.CONDITIONAL, facts.CREATED_ON_UPDATE, facts.RETURNED, facts.NAMES, facts.OWN_UNKNOWN_FIELD, facts.NOT_ENFORCED]
 )
 def test_tables_name_kinds_that_there_are(named):
     assert named

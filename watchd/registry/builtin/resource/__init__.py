@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-STRATEGIES: dict[str, str] = {}
+STRATEGIES: dict[str, str] = {
+    "deviceclasses": "deviceclass",
+    "devicetaintrules": "devicetaintrule",
+    "resourceclaims": "resourceclaim",
+    "resourceclaimtemplates": "resourceclaim",
+    "resourceslices": "resourceslice",
+}
 
-COLUMNS: dict[str, str] = {}
+COLUMNS = STRATEGIES
