@@ -25,6 +25,7 @@ from watchd.registry.managed.typed import typing_of_whole
 from watchd.registry.schemas import whole
 from watchd.schema.goscalars import TypeMismatch
 from watchd.schema.typed import prune_and_check
+from watchd.schema.unstructured import misfit
 from watchd.status import StatusError
 
 SOURCES = Path(__file__).parent / "go"
@@ -60,12 +61,13 @@ def drawn(group, version, kind):
     about = {"Group": group, "Version": version, "Kind": kind}
     seed = KINDS.index((group, version, kind)) * 1000
     plain, odd, broken = Drawing(seed), Drawing(seed + 1, odd=0.25), Drawing(seed + 2, odd=0.1)
-    objects, wrong, patches = [], [], []
+    objects, wrong, misfits, patches = [], [], [], []
     for number in range(EACH):
         objects.append({**about, "Object": odd.object(api_version, kind, schema)})
         obj = broken.object(api_version, kind, schema)
         broken.break_(obj)
         wrong.append({**about, "Object": obj})
+        misfits.append({**about, "Object": obj, "Patch": {}})
         original, other = (plain.object(api_version, kind, schema, depth=DEPTH_OF_PATCHES) for _ in range(2))
         prune_and_check(original, schema)
         if number % 2:
@@ -76,7 +78,7 @@ def drawn(group, version, kind):
             patch = odd.object(api_version, kind, schema, depth=DEPTH_OF_PATCHES)
             odd.direct(patch)
             patches.append({**about, "Object": original, "Patch": patch})
-    return {"objects": objects, "broken": wrong, "patches": patches}
+    return {"objects": objects, "broken": wrong, "misfits": misfits, "patches": patches}
 
 
 @pytest.fixture(scope="session")
@@ -146,14 +148,20 @@ def test_patches_lead_to_what_they_do_in_go(asked, kind):
         if "patch" not in case.answer:
             assert error, "Go makes patches of most changes"
             continue
-        try:
-            patched = StrategicMergePatch(case.answer["patch"], case.schema).apply(case.question["Object"])
-        except StatusError:
+        patch = StrategicMergePatch(case.answer["patch"], case.schema)
+        if error or "misfit" in case.answer:
+            with pytest.raises(StatusError) as caught:
+                patch.apply(case.question["Object"])
             # Of several errors Go tells any: its maps have no order.
-            assert error
+            assert error or caught.value.message.endswith(case.answer["misfit"])
         else:
-            assert not error
-            assert patched == case.answer["patched"]
+            assert patch.apply(case.question["Object"]) == case.answer["patched"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_what_a_patch_makes_is_refused_in_gos_words(asked, kind):
+    for case in asked[kind]["misfits"]:
+        assert misfit(case.question["Object"], case.schema, case.schema.get("$defs", {})) == case.answer.get("misfit", "")
 
 
 def test_the_drawn_objects_are_of_every_sort(asked):

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import attrs
 import orjson
 
-from watchd.status import bad_request, go_number, internal
+from watchd.schema.unstructured import misfit
+from watchd.status import FieldError, FieldProblem, bad_request, go_number, internal, invalid
 
 Object = dict[str, Any]
 Schema = Mapping[str, Any]
@@ -37,9 +38,16 @@ class StrategicMergePatch:
     warnings: tuple[str, ...] = ()
 
     def apply(self, obj: Object) -> Object:
-        """Return the patched object; the argument is unchanged. Raises StatusError 400, or 500 for a directive that cannot be."""
-        merger = _Merger(self.schema.get("$defs", NOTHING))
-        return merger.merge_map(_copy(obj), _copy(self.patch), self.schema)
+        """Return the patched object; the argument is unchanged.
+
+        Raises StatusError 400, 500 for a directive that cannot be, 422 for a value that does not fit its field.
+        """
+        defs = self.schema.get("$defs", NOTHING)
+        patched = _Merger(defs).merge_map(_copy(obj), _copy(self.patch), self.schema)
+        # A Scale is patched by the schema of the object that has it.
+        if obj.get("kind") == self.schema.get("title") and (why := misfit(patched, self.schema, defs)):
+            raise invalid("", "", "", [FieldError(FieldProblem.INVALID, "patch", _go(self.patch), why)])
+        return patched
 
 
 def _copy(value: Any) -> Any:

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/applyconfigurations"
@@ -38,6 +39,7 @@ type reply struct {
 	Owned   json.RawMessage `json:"owned,omitempty"`
 	Patch   json.RawMessage `json:"patch,omitempty"`
 	Patched json.RawMessage `json:"patched,omitempty"`
+	Misfit  string          `json:"misfit,omitempty"` // why the patched object is none of the kind
 
 	// Quantity is of one its canonical form, sign, AsInt64 and whether there is one, Value, MilliValue and
 	// format; of two the sign of their comparison, or of their sum or difference the first four.
@@ -158,8 +160,17 @@ func (t goTypes) merge(q question, r *reply) error {
 			return err
 		}
 	}
-	r.Patched, err = strategicpatch.StrategicMergePatch(q.Object, r.Patch, object)
-	return err
+	if r.Patched, err = strategicpatch.StrategicMergePatch(q.Object, r.Patch, object); err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := utiljson.Unmarshal(r.Patched, &fields); err != nil {
+		return err
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, object); err != nil {
+		r.Misfit = err.Error()
+	}
+	return nil
 }
 
 func calculate(asked []string, r *reply) error {

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from watchd.api.strategic import StrategicMergePatch
+from watchd.registry.schemas import whole
 from watchd.status import StatusError
 
 SCHEMA = {
@@ -143,3 +144,28 @@ def test_what_a_map_holds_is_not_merged(original, patch):
     kept = {"type": "object", "properties": {"data": {"type": "object", "x-go-json": "RawExtension"}}}
     with pytest.raises(StatusError, match='struct RawExtension for the json field "a"'):
         StrategicMergePatch({"data": patch}, kept).apply({"data": original})
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"containers": [{"name": "a", "image": 5}]}, "cannot convert int64 to string"),
+        ({"restartPolicy": 5}, "cannot convert int64 to v1.RestartPolicy"),
+        ({"restartPolicy": True}, "unrecognized type: string"),
+        ({"hostNetwork": "yes"}, "unrecognized type: bool"),
+        ({"priority": "x"}, "unrecognized type: int32"),
+        ({"priority": 1.5}, "cannot convert float64 to int32"),
+        ({"containers": "x"}, "cannot restore slice from string"),
+        ({"securityContext": []}, "cannot restore struct from: slice"),
+        ({"nodeSelector": 1}, "cannot restore map from int64"),
+        ({"overhead": {"cpu": "x"}}, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"),
+    ],
+)
+def test_what_fits_no_field_is_refused_as_gos_converter_does(spec, why):
+    patch = {"spec": {"hostname": None, **spec}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": []}}
+    with pytest.raises(StatusError) as caught:
+        StrategicMergePatch(patch, whole("io.k8s.api.core.v1.Pod")).apply(pod)
+    assert caught.value.code == 422
+    assert caught.value.message.startswith(' "" is invalid: patch: Invalid value: "map[spec:map[')
+    assert caught.value.message.endswith(f'": {why}')
