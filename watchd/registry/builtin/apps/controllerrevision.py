@@ -12,7 +12,6 @@ from watchd.status import FieldError
 class ControllerRevisionStrategy(Strategy):
     """The rules of ControllerRevision."""
 
-    core_field_errors = True
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check the revision, and that the data is an object."""

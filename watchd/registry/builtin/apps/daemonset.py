@@ -40,6 +40,7 @@ HISTORY = 10
 class DaemonSetStrategy(WorkloadStrategy):
     """The rules of DaemonSet."""
 
+    names_hosts = False
     kind = "DaemonSet"
     counts = (
         "currentNumberScheduled",
@@ -69,11 +70,12 @@ class DaemonSetStrategy(WorkloadStrategy):
 
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Begin with the first generation of the template."""
-        del clock, entropy
+        super().prepare_create(obj, clock=clock, entropy=entropy)
         obj["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = "1"
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Count the generations of the template, in an annotation that clients cannot set."""
+        super().prepare_update(obj, old, subresource)
         meta, before = obj["metadata"], old["metadata"].get("annotations", {}).get(TEMPLATE_GENERATION, "")
         number = int(before) if before.isdigit() else 0
         if not subresource and not equal(obj["spec"]["template"], old["spec"]["template"]):

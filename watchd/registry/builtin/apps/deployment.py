@@ -68,6 +68,7 @@ class DeploymentStrategy(WorkloadStrategy):
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Keep the labels from a write of the status; new annotations are a new generation."""
+        super().prepare_update(obj, old, subresource)
         meta = obj["metadata"]
         if subresource == "status":
             meta.pop("labels", None)

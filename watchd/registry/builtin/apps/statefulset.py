@@ -46,6 +46,7 @@ FIXED = ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy
 class StatefulSetStrategy(WorkloadStrategy):
     """The rules of StatefulSet."""
 
+    names_hosts = False
     kind = "StatefulSet"
     name_format = NameFormat.LABEL
     counts = (

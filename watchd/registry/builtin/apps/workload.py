@@ -15,10 +15,16 @@ from watchd.registry.builtin.common.fields import (
     required,
 )
 from watchd.registry.builtin.common.selectors import empty, matches, readable, selector_problems, text
-from watchd.registry.builtin.core.podspec import default_pod_template
+from watchd.registry.builtin.core.podspec import (
+    default_pod_template,
+    drop_disabled,
+    warn_of_pod_names,
+    warn_of_template,
+)
 from watchd.registry.builtin.core.podvalidation import validate_pod_template
 from watchd.registry.columns import Column
-from watchd.registry.strategy import Object, Strategy
+from watchd.registry.strategy import Object, Strategy, Warn
+from watchd.seams import Clock, Entropy
 from watchd.status import FieldError
 
 APPS = "io.k8s.api.apps.v1"
@@ -34,11 +40,12 @@ class WorkloadStrategy(Strategy):
     """The rules of a kind with a pod template."""
 
     generation = True
-    core_field_errors = True
     kind = ""
     """As messages call it."""
     counts: tuple[str, ...] = ()
     """The numbers of its status, in the order in which they are checked."""
+    names_hosts = True
+    """Whether its name is part of the names of hosts, and to be warned of where it cannot be."""
 
     def default(self, obj: Object) -> None:
         """Fill in what the template and the spec leave out."""
@@ -48,6 +55,24 @@ class WorkloadStrategy(Strategy):
 
     def default_spec(self, spec: Object) -> None:
         """Fill in what the spec leaves out beside the template, in place."""
+
+    def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
+        """Drop what is gated of the template."""
+        del clock, entropy
+        drop_disabled(_pod_spec(obj))
+
+    def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
+        """Drop what is gated of the template."""
+        if not subresource:
+            drop_disabled(_pod_spec(obj), _pod_spec(old))
+
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Check as ever; warn of names that pods cannot carry, and of templates that do not what they seem to."""
+        if old is None and self.names_hosts:
+            warn_of_pod_names(obj["metadata"], warn)
+        if old is None or (not subresource and obj["metadata"].get("generation") != old["metadata"].get("generation")):
+            warn_of_template(obj["spec"].get("template") or {}, "spec.template", warn)
+        return super().judge(obj, old, subresource, warn)
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check the spec."""
@@ -76,6 +101,11 @@ class WorkloadStrategy(Strategy):
         """Return what is wrong with a status beside negative numbers."""
         del status
         return []
+
+
+def _pod_spec(obj: Object) -> Object:
+    found: Object = (obj["spec"].get("template") or {}).get("spec") or {}
+    return found
 
 
 def too_many(status: Object, names: Iterable[str], available: str) -> list[FieldError]:

@@ -6,15 +6,16 @@ import re
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from watchd.names import dns1123_label
 from watchd.registry.builtin.apps.workload import pod_columns
-from watchd.registry.builtin.batch.job import BATCH, POD_NAMES
+from watchd.registry.builtin.batch.job import BATCH
 from watchd.registry.builtin.batch.jobspec import default_job_spec, job_spec_problems
 from watchd.registry.builtin.batch.schedule import ScheduleError, check_schedule
 from watchd.registry.builtin.common.fields import invalid, nonnegative, nonnegatives, not_supported, required
 from watchd.registry.builtin.common.selectors import text
+from watchd.registry.builtin.core.podspec import drop_disabled, warn_of_pod_names, warn_of_template
 from watchd.registry.columns import AGE, NAME, Column, age
 from watchd.registry.strategy import Object, Strategy, Warn
+from watchd.seams import Clock, Entropy
 from watchd.status import FieldError
 
 POLICIES = ("Allow", "Forbid", "Replace")
@@ -32,7 +33,6 @@ class CronJobStrategy(Strategy):
     """The rules of CronJob."""
 
     generation = True
-    core_field_errors = True
 
     def default(self, obj: Object) -> None:
         """Fill in policy and history; the template is that of a Job but for its pods alone."""
@@ -45,10 +45,17 @@ class CronJobStrategy(Strategy):
         _default_template(spec["jobTemplate"]["spec"])
 
     def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
-        """Check as ever; warn of names that pods cannot carry."""
-        if old is None and (texts := dns1123_label(obj["metadata"].get("name", ""))):
-            warn(f"{POD_NAMES}[{' '.join(texts)}]")
+        """Check as ever; warn of names that pods cannot carry, and of templates that do not what they seem to."""
+        if old is None:
+            warn_of_pod_names(obj["metadata"], warn)
+        if old is None or (not subresource and obj["metadata"].get("generation") != old["metadata"].get("generation")):
+            warn_of_template(obj["spec"]["jobTemplate"]["spec"]["template"], "spec.jobTemplate.spec.template", warn)
         return super().judge(obj, old, subresource, warn)
+
+    def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
+        """Drop what is gated of the pods."""
+        del clock, entropy
+        drop_disabled(obj["spec"]["jobTemplate"]["spec"]["template"].get("spec") or {})
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check the spec, and that Jobs can have their names."""

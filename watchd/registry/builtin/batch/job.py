@@ -9,6 +9,7 @@ from watchd.registry.builtin.apps.workload import MISMATCH, containers_of, pod_c
 from watchd.registry.builtin.batch.jobspec import INDEXED, default_job_spec, job_spec_problems
 from watchd.registry.builtin.common.fields import immutable, invalid, nonnegatives, required
 from watchd.registry.builtin.common.selectors import matches, readable, selector_problems
+from watchd.registry.builtin.core.podspec import drop_disabled, warn_of_pod_names, warn_of_template
 from watchd.registry.columns import AGE, NAME, SECOND_MS, Column, human_duration, parse_time
 from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
@@ -26,14 +27,11 @@ FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedB
 FREE_WHILE_SUSPENDED = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
 """What a suspended Job's template may still change of where its pods go."""
 
-POD_NAMES = "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: "
-
 
 class JobStrategy(Strategy):
     """The rules of Job."""
 
     generation = True
-    core_field_errors = True
     selectable_fields = ("status.successful",)
     orphans = (
         "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
@@ -52,6 +50,7 @@ class JobStrategy(Strategy):
         """Select the Job's own pods, unless the selector is told to be the client's."""
         del clock, entropy
         spec = obj["spec"]
+        drop_disabled(spec["template"].get("spec") or {})
         if spec.get("manualSelector"):
             return
         labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
@@ -62,9 +61,11 @@ class JobStrategy(Strategy):
         spec.setdefault("selector", {}).setdefault("matchLabels", {}).setdefault(UID_LABELS[1], obj["metadata"]["uid"])
 
     def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
-        """Check as ever; warn of names that pods cannot carry."""
-        if old is None and (texts := dns1123_label(obj["metadata"].get("name", ""))):
-            warn(f"{POD_NAMES}[{' '.join(texts)}]")
+        """Check as ever; warn of names that pods cannot carry, and of templates that do not what they seem to."""
+        if old is None:
+            warn_of_pod_names(obj["metadata"], warn)
+        if old is None or (not subresource and obj["metadata"].get("generation") != old["metadata"].get("generation")):
+            warn_of_template(obj["spec"]["template"], "spec.template", warn)
         return super().judge(obj, old, subresource, warn)
 
     def validate(self, obj: Object) -> list[FieldError]:

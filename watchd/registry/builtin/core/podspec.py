@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchd.names import dns1123_label
 from watchd.registry.builtin.core.poddefaults import default_pod_spec, default_pod_template
 from watchd.registry.builtin.core.podgates import drop_disabled
 from watchd.registry.builtin.core.podvalidation import validate_pod_spec, validate_pod_template
@@ -15,8 +16,18 @@ __all__ = [
     "pod_warnings",
     "validate_pod_spec",
     "validate_pod_template",
+    "warn_of_pod_names",
     "warn_of_template",
 ]
+
+
+POD_NAMES = "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: "
+
+
+def warn_of_pod_names(meta: Object, warn: Warn) -> None:
+    """Warn of the name of an object whose pods cannot carry it as the name of a host."""
+    if texts := dns1123_label(meta.get("name", "")):
+        warn(f"{POD_NAMES}[{' '.join(texts)}]")
 
 
 def warn_of_template(template: Object, path: str, warn: Warn) -> None:
