@@ -181,6 +181,13 @@ def range_warnings(value: str, path: str) -> list[str]:
     found = parse_range(value)
     if found is None or str(found) == value:
         return []
-    if range_problems(value, path):
-        return [f'{path}: non-standard CIDR value "{value}" is invalid: use "{found}"']
-    return [f'{path}: IPv6 CIDR value "{value}" should be in RFC 5952 canonical format ("{found}")']
+    out: list[str] = []
+    address = parse(value.partition("/")[0])
+    if address is not None and address != found.network_address:
+        single = f"{address}/{found.max_prefixlen}"
+        out.append(f'{path}: CIDR value "{value}" is ambiguous in this context (should be "{found}" or "{single}"?)')
+    if any(error.detail == ZEROS_IN_RANGE or "mapped" in error.detail for error in range_problems(value, path)):
+        out.append(f'{path}: non-standard CIDR value "{value}" is invalid: use "{found}"')
+    if not out:
+        out.append(f'{path}: IPv6 CIDR value "{value}" should be in RFC 5952 canonical format ("{found}")')
+    return out
