@@ -186,3 +186,17 @@ async def test_what_was_charged_before_a_crash_is_counted_at_the_start(start, au
     await before.patch(f"{QUOTA}/status", {"status": {"used": {"secrets": "3"}}})
     after = await start(before.log.log.fork(), controllers=True)
     assert await used(after) == {"secrets": "1"}
+
+
+async def test_an_object_that_one_of_two_quotas_refuses_is_charged_to_neither(cluster, autojump_clock):
+    await limit(cluster, "roomy", secrets="9")
+    await limit(cluster, "tight", secrets="1")
+    assert [(await cluster.call("POST", f"{N}/secrets", {"metadata": {"name": name}})).status for name in "ab"] == [201, 403]
+    assert (await cluster.call("GET", f"{N}/resourcequotas/roomy")).json["status"]["used"] == {"secrets": "1"}
+    assert await used(cluster, "roomy") == await used(cluster, "tight") == {"secrets": "1"}
+
+
+async def test_a_quota_that_goes_limits_nothing_any_more(cluster, autojump_clock):
+    await limit(cluster, secrets="0")
+    await cluster.call("DELETE", QUOTA)
+    assert (await cluster.call("POST", f"{N}/secrets", {"metadata": {"name": "a"}})).status == 201
