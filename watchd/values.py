@@ -158,7 +158,8 @@ class PortRange:
 def parse_port_range(text: str) -> PortRange:
     """Read `FIRST-LAST`. Raises ValueError."""
     first, dash, last = text.partition("-")
-    if not dash or not (first + last).isdecimal() or not first or not last or not 0 < int(first) <= int(last) <= PORT_LIMIT:
+    digits = dash and all(part.isascii() and part.isdigit() for part in (first, last))
+    if not digits or not 0 < int(first) <= int(last) <= PORT_LIMIT:
         raise ValueError(f'"{text}" is not a range of ports; write it as in 30000-32767')
     return PortRange(int(first), int(last))
 
