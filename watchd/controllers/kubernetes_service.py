@@ -1,10 +1,14 @@
-"""The `kubernetes` Service in the default namespace: how pods find the API server, with the server's address behind it."""
+"""The `kubernetes` Service in the default namespace: how pods find the API server, with the server's address behind it.
+
+Beside it stands the ServiceCIDR of that name, which tells the ranges that Services get their addresses from.
+"""
 
 from __future__ import annotations
 
 import copy
 import ipaddress
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -15,7 +19,9 @@ from storage.types import Op, Record, Stored
 from watchd.controllers.following import follow
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
+from watchd.seams import rfc3339
 from watchd.status import Reason, StatusError
+from watchd.values import Network
 
 Object = dict[str, Any]
 
@@ -24,19 +30,21 @@ NAMESPACE, NAME = "default", "kubernetes"
 PORT = 443
 """The port that pods know; HTTPS."""
 
+READY = {"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready"}
+
 logger = logging.getLogger(__name__)
 
 
 class KubernetesService:
     """Makes the Service at the start, and again where it was deleted; its ports are those of this process."""
 
-    def __init__(self, store: Store, bus: WatchBus, *, cluster_ip: str, port: int, address: str | None) -> None:
+    def __init__(self, store: Store, bus: WatchBus, *, ranges: Sequence[Network], port: int, address: str | None) -> None:
         """Describe the server.
 
         Args:
             store: where the objects go.
             bus: tells of deletions.
-            cluster_ip: the Service's address, the first one of the range.
+            ranges: what Services get their addresses from. The first address of the first one is this Service's.
             port: where the server listens with TLS.
             address: an address that others can reach the server at. Where there is none, as for a server on loopback, the
                 Service has no endpoints: they may not be on loopback.
@@ -45,16 +53,20 @@ class KubernetesService:
         self._store = store
         self._bus = bus
         self._services = store.registry.hub("", "services")
-        self._wanted = [(self._services, _service(cluster_ip, port))]
+        self._ranges = store.registry.hub("networking.k8s.io", "servicecidrs")
+        self._range = _range([str(network) for network in ranges])
+        self._wanted = [(self._services, _service(str(ranges[0].network_address + 1), port))]
         if address is not None:
             self._wanted.append((store.registry.hub("", "endpoints"), _endpoints(address, port)))
             self._wanted.append((store.registry.hub("discovery.k8s.io", "endpointslices"), _slice(address, port)))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Make the objects, then follow the Service until cancelled or the log closes."""
-        await self._make()
-        scope = self._services.scope(NAMESPACE, NAME)
-        await follow(self._store.log, self._bus, scope, self._on_service, task_status=task_status)
+        """Make the objects and follow the Service, until cancelled or the log closes."""
+        async with trio.open_nursery() as nursery:
+            # First, so that no deletion goes unseen.
+            await nursery.start(follow, self._store.log, self._bus, self._services.scope(NAMESPACE, NAME), self._on_service)
+            await self._make()
+            task_status.started()
 
     async def _on_service(self, seen: Stored | Record) -> None:
         if isinstance(seen, Record) and seen.op is Op.DELETE:
@@ -67,6 +79,24 @@ class KubernetesService:
                 await self._ensure(endpoint, obj)
             except (StatusError, StorageError) as error:
                 logger.warning("%s %s/%s: %s", endpoint.kind.names.kind, NAMESPACE, NAME, error)
+
+        try:
+            await self._ensure_range()
+        except (StatusError, StorageError) as error:
+            logger.warning("ServiceCIDR %s: %s", NAME, error)
+
+    async def _ensure_range(self) -> None:
+        """Make the ServiceCIDR where it is missing; its ranges stay, as in the reference."""
+        if await self._store.log.get(self._ranges.key("", NAME)) is not None:
+            return
+        await self._store.create(self._ranges, "", copy.deepcopy(self._range))
+
+        async def ready(current: Object) -> Object:
+            await trio.lowlevel.checkpoint()
+            moment = rfc3339(self._store.clock.now_ms())
+            return {**current, "status": {"conditions": [{**READY, "lastTransitionTime": moment}]}}
+
+        await self._store.update(self._ranges, "", NAME, ready, subresource="status")
 
     async def _ensure(self, endpoint: Endpoint, wanted: Object) -> None:
         async def create() -> Object:
@@ -87,6 +117,10 @@ class KubernetesService:
             # The default namespace is made at each start, and may be going again.
             if error.reason is not Reason.FORBIDDEN:
                 raise
+
+
+def _range(ranges: list[str]) -> Object:
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": NAME}, "spec": {"cidrs": ranges}}
 
 
 def _port(port: int) -> Object:
