@@ -377,8 +377,8 @@ async def _start_kubernetes_service(
     if "kubernetes-service" not in config.controllers:
         return
     door = next(door for door in bound if door.scheme == "https")
-    first = str(config.service_cluster_ip_range[0].network_address + 1)
-    controller = KubernetesService(parts.store, parts.bus, cluster_ip=first, port=door.address.port, address=advertised(door))
+    ranges = config.service_cluster_ip_range
+    controller = KubernetesService(parts.store, parts.bus, ranges=ranges, port=door.address.port, address=advertised(door))
     supervisor = Supervisor("kubernetes-service", controller)
     health.add("controller-kubernetes-service", partial(getattr, supervisor, "failure"), [HEALTHZ])
     await nursery.start(supervisor.run)
