@@ -267,7 +267,7 @@ def _state(obj: Object, _: int) -> str:
 
 
 def _duration(obj: Object, _: int) -> str:
-    seconds = obj["spec"].get("expirationSeconds")
+    seconds = (obj.get("spec") or {}).get("expirationSeconds")
     return "<none>" if seconds is None else human_duration(seconds)
 
 
@@ -276,8 +276,8 @@ STRATEGY = CertificateSigningRequestStrategy()
 COLUMNS = (
     NAME,
     AGE,
-    Column("SignerName", lambda obj, _: obj["spec"].get("signerName") or "<none>", field=(f"{PACKAGE}.CertificateSigningRequestSpec", "signerName")),
-    Column("Requestor", lambda obj, _: obj["spec"].get("username", ""), description="Base64-encoded PKCS#10 CSR data"),
+    Column("SignerName", lambda obj, _: (obj.get("spec") or {}).get("signerName") or "<none>", field=(f"{PACKAGE}.CertificateSigningRequestSpec", "signerName")),
+    Column("Requestor", lambda obj, _: (obj.get("spec") or {}).get("username", ""), description="Base64-encoded PKCS#10 CSR data"),
     Column("RequestedDuration", _duration, field=(f"{PACKAGE}.CertificateSigningRequestSpec", "expirationSeconds")),
     Column("Condition", _state, description="Conditions applied to the request, such as approval or denial."),
 )

@@ -102,7 +102,7 @@ COLUMNS = (
     NAME,
     Column(
         "SignerName",
-        lambda obj, _: obj["spec"].get("signerName") or "<none>",
+        lambda obj, _: (obj.get("spec") or {}).get("signerName") or "<none>",
         field=(f"{PACKAGE}.ClusterTrustBundleSpec", "signerName"),
     ),
 )

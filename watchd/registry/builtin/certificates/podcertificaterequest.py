@@ -267,11 +267,11 @@ def _time_problems(status: Object, leaf: x509.Certificate, spec: Object) -> list
 
 def _text(name: str) -> Column:
     title = name[:1].upper() + name[1:]
-    return Column(title, lambda obj, _: obj["spec"].get(name, ""), field=(SPEC, name))
+    return Column(title, lambda obj, _: (obj.get("spec") or {}).get(name, ""), field=(SPEC, name))
 
 
 def _annotations(obj: Object, _: int) -> str:
-    given = obj["spec"].get("unverifiedUserAnnotations") or {}
+    given = (obj.get("spec") or {}).get("unverifiedUserAnnotations") or {}
     return ",".join(f"{key}={given[key]}" for key in sorted(given)) or "<none>"
 
 
