@@ -32,6 +32,12 @@ def test_it_is_there_at_the_first_address(client):
     assert holder == {"resource": "services", "namespace": "default", "name": "kubernetes"}
 
 
+def test_the_ranges_are_told(client):
+    told = client.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").json()
+    assert told["spec"] == {"cidrs": ["10.96.0.0/16"]}
+    assert [(one["type"], one["status"]) for one in told["status"]["conditions"]] == [("Ready", "True")]
+
+
 def test_a_server_on_loopback_has_no_endpoints(client):
     assert client.get("/api/v1/namespaces/default/endpoints/kubernetes").status_code == 404
 
