@@ -99,7 +99,8 @@ def changed(endpoint: Endpoint, current: Object, change: Callable[[Object], Obje
     scale, found = _scale_of(paths, current)
     if not found:
         scale["spec"]["replicas"] = UNSET
-    replicas_paths = {endpoint.kind.api_version(version.name): _replicas_path(version.scale) for version in endpoint.kind.versions}
+    kinds = (endpoint.kind, *endpoint.kind.siblings)
+    replicas_paths = {kind.api_version(version.name): _replicas_path(version.scale) for kind in kinds for version in kind.versions}
     fields = ScaleFields(
         current["metadata"].get("managedFields"), endpoint.kind.api_version(endpoint.version.name), replicas_paths
     )

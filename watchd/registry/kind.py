@@ -147,6 +147,8 @@ class Kind:
     """What stored bytes say they are, where that is not this group's hub version (events.k8s.io Events are stored as core Events)."""
     stored_fields: tuple[str, ...] = ()
     """Fields that the stored header carries beside the selectable ones: those of the other kind that shares the storage."""
+    siblings: list[Kind] = attrs.field(factory=list)
+    """The other kinds that share the storage, filled in by whoever makes them: owners of fields may have written through one of them."""
 
     def __attrs_post_init__(self) -> None:
         """Name the storage after the group-resource unless told otherwise."""
@@ -222,14 +224,15 @@ class Kind:
         spokes = {version.name: self.spokes.get(version.name, Spoke()) for version in self.versions}
         return Hub(self.group, self.names.kind, self.hub_gvk, spokes)
 
-    def reworded(self, obj: Object, source: str, target: str) -> Object:
-        """Convert from one version to another and leave it at that: what the other's schema does not know stays.
+    def reworded(self, obj: Object, source: str, target: str, other: Kind | None = None) -> Object:
+        """Convert from one version to another, of a sibling if given, and leave it at that: what the other's schema does not know stays.
 
         For the owners of fields, which the reference looks for so. The result shares nothing with the object.
         Raises ConversionError.
         """
+        kind = other or self
         hub: Object = orjson.loads(orjson.dumps(self._hub.to_hub(obj, source)))
-        return hub if self.is_hub(target) else self._hub.from_hub(hub, target)
+        return hub if kind.is_hub(target) else kind._hub.from_hub(hub, target)  # noqa: SLF001 - of its own class
 
     def to_hub(self, obj: Object, version: str) -> Object:
         """Convert from a version to the stored form, as the hub's schema has it.

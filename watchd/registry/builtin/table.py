@@ -137,7 +137,9 @@ def load(runtime: Runtime | None = None) -> tuple[Kind, ...]:
     for entry in entries:
         grouped.setdefault((entry["group"], entry["resource"]), []).append(entry)
     hubs = {key: found[0] for key, found in grouped.items()}
-    kinds = (_kind(*key, found, hubs, served) for key, found in grouped.items() if key not in ELSEWHERE)
+    kinds = [_kind(*key, found, hubs, served) for key, found in grouped.items() if key not in ELSEWHERE]
+    for kind in kinds:
+        kind.siblings.extend(other for other in kinds if other.storage_name == kind.storage_name and other is not kind and not kind.virtual)
     return tuple(kind for kind in kinds if any(version.served or is_stable(version.name) for version in kind.versions))
 
 

@@ -26,23 +26,24 @@ def field_manager(kind: Kind) -> FieldManager:
     """Return what tracks the objects of a kind. Types are made of a version's schema when they are asked for first."""
     made: dict[str, Typing] = {}
 
-    def version_of(api_version: str) -> Version:
-        for version in kind.versions:
-            if kind.api_version(version.name) == api_version:
-                return version
+    def place_of(api_version: str) -> tuple[Kind, Version]:
+        for owner in (kind, *kind.siblings):
+            for version in owner.versions:
+                if owner.api_version(version.name) == api_version:
+                    return owner, version
         raise UnknownVersion(api_version)
 
     def typing_of(api_version: str) -> Typing:
         found = made.get(api_version)
         if found is None:
-            schema = version_of(api_version).schema
+            schema = place_of(api_version)[1].schema
             found = made[api_version] = typing_of_schema(schema) if kind.custom else typing_of_whole(schema or {})
         return found
 
     def convert(obj: Object, api_version: str) -> Object:
-        source, target = version_of(obj["apiVersion"]), version_of(api_version)
+        (owner, source), (other, target) = place_of(obj["apiVersion"]), place_of(api_version)
         try:
-            return kind.reworded(obj, source.name, target.name)
+            return owner.reworded(obj, source.name, target.name, other)
         except ConversionError as e:
             raise TypeProblem(f"failed to convert new object: {e}") from e
 
