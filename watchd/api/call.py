@@ -15,7 +15,7 @@ from watchd.api.requestinfo import RequestInfo
 from watchd.api.warning import warning_headers
 from watchd.auth.user import User
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Caller
+from watchd.registry.store import Caller, Deletion
 from watchd.seams import Runner, T, Ts
 
 Object = dict[str, Any]
@@ -63,6 +63,16 @@ class Call:
     def send(self, code: int, accepted: negotiate.Accepted, body: bytes) -> Response:
         """Answer an object that is encoded already."""
         return Response(code, self.headers(accepted.content_type), body + accepted.codec.terminator)
+
+
+def deletion_of(options: DeleteOptions) -> Deletion:
+    """Return what a delete's options ask the Store for."""
+    return Deletion(
+        uid=options.uid or "",
+        resource_version=options.resource_version or "",
+        propagation=options.propagation_policy,
+        grace=options.grace_period_seconds,
+    )
 
 
 async def decoded(runner: Runner, body: bytes, decode: Callable[[*Ts], T], *args: *Ts) -> T:

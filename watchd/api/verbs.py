@@ -14,7 +14,7 @@ import trio
 from storage.types import path_of
 from watchd.api import negotiate, patch, scaling
 from watchd.api.applying import Applied, load_applied, merged, uid_of_nothing
-from watchd.api.call import Call, decoded
+from watchd.api.call import Call, decoded, deletion_of
 from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object
 from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
 from watchd.api.message import Response
@@ -36,7 +36,7 @@ from watchd.api.watching import plan_watch
 from watchd.registry import metadata
 from watchd.registry.kind import SUBRESOURCE_VERBS
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Caller, Deletion, Store, Written
+from watchd.registry.store import Caller, Store, Written
 from watchd.registry.translated import ready
 from watchd.registry.view import View, load
 from watchd.seams import Entropy, Runner, rfc3339
@@ -396,7 +396,7 @@ class Verbs:
     async def _delete(self, call: Call) -> Response:
         accepted = call.accept()
         options = await self._delete_options(call)
-        deletion = _deletion(options)
+        deletion = deletion_of(options)
         caller = call.caller(options)
         written = await self._store.delete(call.endpoint, call.info.namespace, call.info.name, deletion, caller)
         if not written.removed or call.endpoint.kind.strategy.returns_deleted:
@@ -418,7 +418,7 @@ class Verbs:
         endpoint, namespace = call.endpoint, call.info.namespace
         reading = await begin_list(self._core, endpoint, namespace, options.read_in_pages(), view)
         await finish_list(self._core.log, endpoint.prefix(namespace), reading, view)
-        deletion = _deletion(delete_options)
+        deletion = deletion_of(delete_options)
         caller = call.caller(delete_options)
         for stored in reading.items:
             owner, _, name = path_of(stored.key).rpartition("/")
@@ -460,12 +460,3 @@ class Verbs:
 def _shown(call: Call) -> Endpoint:
     """Return the endpoint whose objects a call brings and is answered."""
     return scaling.endpoint_of(call.endpoint) if call.info.subresource == SCALE else call.endpoint
-
-
-def _deletion(options: DeleteOptions) -> Deletion:
-    return Deletion(
-        uid=options.uid or "",
-        resource_version=options.resource_version or "",
-        propagation=options.propagation_policy,
-        grace=options.grace_period_seconds,
-    )

@@ -7,13 +7,14 @@ from typing import Any
 import attrs
 import trio
 
+from watchd.api.call import deletion_of
 from watchd.api.options import DeleteOptions
 from watchd.api.subresources.conditions import is_true, set_condition
 from watchd.api.subresources.posting import SUCCESS, Posted, kind_of
 from watchd.registry.builtin.common.fields import invalid as invalid_field
 from watchd.registry.builtin.common.selectors import matches, readable
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import CONTROLLER, Caller, Deletion, Store
+from watchd.registry.store import CONTROLLER, Caller, Store
 from watchd.registry.view import load
 from watchd.seams import rfc3339
 from watchd.status import Cause, Reason, StatusError, bad_request, conflict, forbidden, internal, invalid
@@ -192,12 +193,7 @@ class _Eviction:
                 self.pods, self.namespace, self.name, change, self.caller, subresource="status", tracked=True
             )
             revision = revision and written.object["metadata"]["resourceVersion"]
-        deletion = Deletion(
-            uid=options.uid or "",
-            resource_version=revision or "",
-            propagation=options.propagation_policy,
-            grace=options.grace_period_seconds,
-        )
+        deletion = deletion_of(attrs.evolve(options, resource_version=revision))
         await self.store.delete(self.pods, self.namespace, self.name, deletion, self.caller)
 
     def _check_preconditions(self, meta: Object, options: DeleteOptions) -> None:
