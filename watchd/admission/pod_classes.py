@@ -59,8 +59,11 @@ class PodClasses:
         _tolerate(spec)
 
     async def validate(self, attributes: Attributes) -> None:
-        """Refuse an overhead that is not the RuntimeClass's. Raises StatusError 403."""
+        """Refuse an overhead that is not the RuntimeClass's, and a second default PriorityClass. Raises StatusError 403."""
         pod = attributes.object
+        if attributes.kind is self._priorities.kind:
+            await self._one_default(attributes)
+            return
         if pod is None or not _is_pod(attributes) or attributes.operation is not Operation.CREATE:
             return
         runtime = await self._runtime(attributes, pod["spec"])
@@ -99,6 +102,15 @@ class PodClasses:
         classes = [load_hub(self._priorities.kind, stored) for stored in page.items]
         defaults = [one for one in classes if one.get("globalDefault")]
         return min(defaults, key=lambda one: one.get("value", 0), default={"value": 0, "preemptionPolicy": PREEMPTS})
+
+    async def _one_default(self, attributes: Attributes) -> None:
+        obj = attributes.object
+        if obj is None or not obj.get("globalDefault"):
+            return
+        name = (await self._default_class()).get("metadata", {}).get("name")
+        if name is not None and (attributes.operation is Operation.CREATE or name != obj["metadata"].get("name")):
+            kind, why = attributes.kind, f"PriorityClass {name} is already marked as default. Only one default can exist"
+            raise forbidden(kind.group, kind.names.plural, attributes.name, why)
 
     async def _runtime(self, attributes: Attributes, spec: Object) -> Object | None:
         name = spec.get("runtimeClassName")

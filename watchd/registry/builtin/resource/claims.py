@@ -125,7 +125,7 @@ def _request(request: Object, path: str, last: Last) -> list[FieldError]:
     elif exactly is not None and several:
         out.append(invalid(path, None, f"{why}, but multiple fields are set"))
         last += one_of(exactly["allocationMode"], (ALL, EXACT), f"{path}.exactly.allocationMode")
-    elif several:
+    elif exactly is None:
         if _few(several, ALTERNATIVES_MAX, f"{path}.firstAvailable", last):
             out += _unique(several, f"{path}.firstAvailable", _subrequest, last)
     else:
