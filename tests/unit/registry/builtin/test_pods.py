@@ -10,8 +10,9 @@ from watchd.registry.builtin.common.quantities import rounded_up
 from watchd.registry.builtin.core.images import tag_of
 from watchd.registry.builtin.core.pod import STRATEGY
 from watchd.registry.builtin.core.pod_columns import COLUMNS
+from watchd.registry.builtin.core.podgates import drop_disabled, drop_of_template
 from watchd.registry.builtin.core.podresources import default_pod_resources, quality_of_service
-from watchd.registry.builtin.core.podspec import default_pod_spec, drop_disabled
+from watchd.registry.builtin.core.podspec import default_pod_spec
 from watchd.registry.builtin.core.podupdate import spec_diff
 
 NOW_MS = 1_750_000_000_000
@@ -120,6 +121,12 @@ def test_what_is_gated_stays_where_it_was():
     assert spec == old
     drop_disabled(spec)
     assert spec == {"containers": [container(), container("d", lifecycle={"preStop": {}})]}
+
+
+def test_annotations_that_became_fields_are_dropped():
+    template = {"metadata": {"annotations": {"pod.beta.kubernetes.io/init-containers": "x"}}, "spec": {}}
+    drop_of_template(template)
+    assert template == {"metadata": {}, "spec": {}}
 
 
 def test_specs_are_compared_as_the_reference_writes_them():

@@ -17,7 +17,7 @@ from watchd.registry.builtin.common.fields import (
 from watchd.registry.builtin.common.selectors import empty, matches, readable, selector_problems, text
 from watchd.registry.builtin.core.podspec import (
     default_pod_template,
-    drop_disabled,
+    drop_of_template,
     warn_of_pod_names,
     warn_of_template,
 )
@@ -59,12 +59,12 @@ class WorkloadStrategy(Strategy):
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Drop what is gated of the template."""
         del clock, entropy
-        drop_disabled(_pod_spec(obj))
+        drop_of_template(obj["spec"].get("template"))
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Drop what is gated of the template."""
         if not subresource:
-            drop_disabled(_pod_spec(obj), _pod_spec(old))
+            drop_of_template(obj["spec"].get("template"), old["spec"].get("template"))
 
     def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
         """Check as ever; warn of names that pods cannot carry, and of templates that do not what they seem to."""
@@ -101,11 +101,6 @@ class WorkloadStrategy(Strategy):
         """Return what is wrong with a status beside negative numbers."""
         del status
         return []
-
-
-def _pod_spec(obj: Object) -> Object:
-    found: Object = (obj["spec"].get("template") or {}).get("spec") or {}
-    return found
 
 
 def too_many(status: Object, names: Iterable[str], available: str) -> list[FieldError]:

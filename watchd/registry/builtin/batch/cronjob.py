@@ -12,7 +12,7 @@ from watchd.registry.builtin.batch.jobspec import default_job_spec, job_spec_pro
 from watchd.registry.builtin.batch.schedule import ScheduleError, check_schedule
 from watchd.registry.builtin.common.fields import invalid, nonnegative, nonnegatives, not_supported, required
 from watchd.registry.builtin.common.selectors import text
-from watchd.registry.builtin.core.podspec import drop_disabled, warn_of_pod_names, warn_of_template
+from watchd.registry.builtin.core.podspec import drop_of_template, warn_of_pod_names, warn_of_template
 from watchd.registry.columns import AGE, NAME, Column, age
 from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
@@ -55,7 +55,7 @@ class CronJobStrategy(Strategy):
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Drop what is gated of the pods."""
         del clock, entropy
-        drop_disabled(obj["spec"]["jobTemplate"]["spec"]["template"].get("spec") or {})
+        drop_of_template(obj["spec"]["jobTemplate"]["spec"]["template"])
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check the spec, and that Jobs can have their names."""

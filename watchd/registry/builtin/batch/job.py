@@ -9,7 +9,7 @@ from watchd.registry.builtin.apps.workload import MISMATCH, containers_of, pod_c
 from watchd.registry.builtin.batch.jobspec import INDEXED, default_job_spec, job_spec_problems
 from watchd.registry.builtin.common.fields import immutable, invalid, nonnegatives, required
 from watchd.registry.builtin.common.selectors import matches, readable, selector_problems
-from watchd.registry.builtin.core.podspec import drop_disabled, warn_of_pod_names, warn_of_template
+from watchd.registry.builtin.core.podspec import drop_of_template, warn_of_pod_names, warn_of_template
 from watchd.registry.columns import AGE, NAME, SECOND_MS, Column, human_duration, parse_time
 from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
@@ -50,7 +50,7 @@ class JobStrategy(Strategy):
         """Select the Job's own pods, unless the selector is told to be the client's."""
         del clock, entropy
         spec = obj["spec"]
-        drop_disabled(spec["template"].get("spec") or {})
+        drop_of_template(spec["template"])
         if spec.get("manualSelector"):
             return
         labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})

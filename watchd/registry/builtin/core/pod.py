@@ -11,7 +11,7 @@ from watchd.registry.builtin.core.affinity import add_label_keys, pod_terms
 from watchd.registry.builtin.core.containers import image_padding
 from watchd.registry.builtin.core.podannotations import agreement_problems, annotation_changes, annotation_problems
 from watchd.registry.builtin.core.poddefaults import default_pod_spec, default_resources
-from watchd.registry.builtin.core.podgates import drop_disabled
+from watchd.registry.builtin.core.podgates import drop_disabled, drop_init_annotations
 from watchd.registry.builtin.core.podresize import keep_but_resources, resize_problems
 from watchd.registry.builtin.core.podresources import default_pod_resources, quality_of_service
 from watchd.registry.builtin.core.podstatus import default_addresses, keep_status, status_problems
@@ -35,9 +35,6 @@ EPHEMERAL = "ephemeralcontainers"
 RESIZE = "resize"
 
 STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-
-INIT_ANNOTATIONS = tuple(f"pod.{stage}.kubernetes.io/init-container{what}" for stage in ("alpha", "beta") for what in ("s", "-statuses"))
-"""Annotations that were fields before there were fields; they are dropped."""
 
 FIELDS: dict[str, Any] = {
     "spec.nodeName": "",
@@ -78,7 +75,7 @@ class PodStrategy(Strategy):
         spec, meta = obj["spec"], obj["metadata"]
         meta["generation"] = 1
         obj["status"] = {"phase": PENDING}
-        _drop_init_annotations(meta)
+        drop_init_annotations(meta)
         drop_disabled(spec)
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [_gated(rfc3339(clock.now_ms()))]
@@ -109,7 +106,7 @@ class PodStrategy(Strategy):
             default_pod_resources(spec)
         elif spec.get("resources") is None and before.get("resources") is not None:
             spec["resources"] = before["resources"]
-        _drop_init_annotations(obj["metadata"])
+        drop_init_annotations(obj["metadata"])
         drop_disabled(spec, before)
         if not equal(spec, before):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
@@ -243,14 +240,6 @@ def _put_back(obj: Object, old: Object, field: str) -> None:
         obj[field] = old[field]
     else:
         obj.pop(field, None)
-
-
-def _drop_init_annotations(meta: Object) -> None:
-    annotations = meta.get("annotations") or {}
-    for key in INIT_ANNOTATIONS:
-        annotations.pop(key, None)
-    if not annotations:
-        meta.pop("annotations", None)
 
 
 STRATEGY = PodStrategy()

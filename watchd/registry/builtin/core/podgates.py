@@ -13,6 +13,27 @@ _HOOKS = ("postStart", "preStop")
 _FILES = ("secret", "configMap", "downwardAPI", "projected")
 
 
+INIT_ANNOTATIONS = tuple(f"pod.{stage}.kubernetes.io/init-container{what}" for stage in ("alpha", "beta") for what in ("s", "-statuses"))
+"""Annotations that were there before the fields were; they are dropped."""
+
+
+def drop_init_annotations(meta: Object) -> None:
+    """Drop annotations that have become fields, in place."""
+    annotations = meta.get("annotations") or {}
+    for key in INIT_ANNOTATIONS:
+        annotations.pop(key, None)
+    if not annotations:
+        meta.pop("annotations", None)
+
+
+def drop_of_template(template: Object | None, old: Object | None = None) -> None:
+    """Drop what is gated of a PodTemplateSpec, in place; none is fine. `old` is the one before."""
+    if template is None:
+        return
+    drop_init_annotations(template.get("metadata") or {})
+    drop_disabled(template.get("spec") or {}, None if old is None else old.get("spec") or {})
+
+
 def drop_disabled(spec: Object, old: Object | None = None) -> None:
     """Drop what is gated, in place. What the old spec has of it somewhere is kept everywhere, as in the reference."""
     if old is None or not any("stopSignal" in one for one in _lifecycles(old)):

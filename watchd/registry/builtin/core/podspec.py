@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watchd.names import dns1123_label
 from watchd.registry.builtin.core.poddefaults import default_pod_spec, default_pod_template
-from watchd.registry.builtin.core.podgates import drop_disabled
+from watchd.registry.builtin.core.podgates import drop_of_template
 from watchd.registry.builtin.core.podvalidation import validate_pod_spec, validate_pod_template
 from watchd.registry.builtin.core.podwarnings import pod_warnings
 from watchd.registry.strategy import Object, Warn
@@ -12,7 +12,7 @@ from watchd.registry.strategy import Object, Warn
 __all__ = [
     "default_pod_spec",
     "default_pod_template",
-    "drop_disabled",
+    "drop_of_template",
     "pod_warnings",
     "validate_pod_spec",
     "validate_pod_template",

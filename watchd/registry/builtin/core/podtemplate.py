@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchd.registry.builtin.core.podgates import drop_disabled
+from watchd.registry.builtin.core.podgates import drop_of_template
 from watchd.registry.builtin.core.podspec import default_pod_template, validate_pod_template, warn_of_template
 from watchd.registry.columns import NAME, Column
 from watchd.registry.strategy import Object, Strategy, Warn
@@ -24,12 +24,12 @@ class PodTemplateStrategy(Strategy):
     def prepare_create(self, obj: Object, *, clock: Clock, entropy: Entropy) -> None:
         """Drop what is gated."""
         del clock, entropy
-        drop_disabled(obj["template"]["spec"])
+        drop_of_template(obj["template"])
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> None:
         """Drop what is gated."""
         del subresource
-        drop_disabled(obj["template"]["spec"], old["template"]["spec"])
+        drop_of_template(obj["template"], old["template"])
 
     def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
         """Check the template, and warn of what is let pass in a new one."""
