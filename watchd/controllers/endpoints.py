@@ -11,7 +11,7 @@ import orjson
 import trio
 
 from storage.bus import WatchBus
-from storage.types import Record, Stored, path_of
+from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.controllers.service_pods import families_of, is_headless, selector_of
 from watchd.controllers.slices import HEADLESS_LABEL, MANAGED_BY, MANAGER, SERVICE_NAME
@@ -51,6 +51,8 @@ class Endpoints:
             slices = self._slices.scope(tag=(f"label:{MANAGED_BY}", MANAGER))
             await nursery.start(follow, log, bus, self._services.scope(), self._on_service)
             await nursery.start(follow, log, bus, slices, self._on_slice)
+            mine = self._endpoints.scope(tag=(f"label:{ENDPOINTS_MANAGED_BY}", ENDPOINTS_MANAGER))
+            await nursery.start(follow, log, bus, mine, self._on_endpoints)
             task_status.started()
 
     async def _on_service(self, seen: Stored | Record) -> None:
@@ -63,6 +65,14 @@ class Endpoints:
         labels = header_of(seen.header).labels
         if labels.get(MANAGED_BY) == MANAGER:
             self._work.add((path_of(seen.key).partition("/")[0], labels.get(SERVICE_NAME, "")))
+
+    async def _on_endpoints(self, seen: Stored | Record) -> None:
+        """See what others delete; and what is left of Services that went while nobody looked."""
+        await trio.lowlevel.checkpoint()
+        gone = isinstance(seen, Record) and seen.op is Op.DELETE
+        if (gone or isinstance(seen, Stored)) and header_of(seen.header).labels.get(ENDPOINTS_MANAGED_BY) == ENDPOINTS_MANAGER:
+            namespace, _, name = path_of(seen.key).partition("/")
+            self._work.add((namespace, name))
 
     async def _look_at(self, name: Name) -> None:
         stored = await self._store.log.get(self._services.key(*name))

@@ -13,8 +13,11 @@ from watchd.status import Reason, StatusError
 
 T = TypeVar("T")
 
-RETRY_SECONDS = 1.0
-"""Before a thing whose handling failed is looked at again."""
+RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""Before a thing whose handling failed is looked at again: soon at first, then rarely, as what refuses it (a quota) may last."""
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""Cause of the refusal of whatever is made in a namespace that goes."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ class Worklist(Generic[T]):
         self._name = name
         self._look = look
         self._waiting: dict[T, None] = {}
+        self._failures: dict[T, int] = {}
         self._added = trio.Event()
 
     def add(self, thing: T) -> None:
@@ -47,12 +51,22 @@ class Worklist(Generic[T]):
                 try:
                     await self._look(thing)
                 except (StatusError, StorageError) as error:
-                    # What went meanwhile needs no more attention.
-                    if not isinstance(error, StatusError) or error.reason is not Reason.NOT_FOUND:
+                    if not _is_over(error):
+                        failures = self._failures.get(thing, 0)
+                        self._failures[thing] = failures + 1
                         logger.warning("controller %s will look at %s again: %s", self._name, thing, error)
-                        nursery.start_soon(self._later, thing)
+                        nursery.start_soon(self._later, thing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                        continue
+                self._failures.pop(thing, None)
         raise AssertionError("unreachable")
 
-    async def _later(self, thing: T) -> None:
-        await trio.sleep(RETRY_SECONDS)
+    async def _later(self, thing: T, wait_seconds: float) -> None:
+        await trio.sleep(wait_seconds)
         self.add(thing)
+
+
+def _is_over(error: StatusError | StorageError) -> bool:
+    """Tell whether a thing that failed needs no more attention: it went meanwhile, or its namespace goes."""
+    if not isinstance(error, StatusError):
+        return False
+    return error.reason is Reason.NOT_FOUND or any(cause.reason == NAMESPACE_TERMINATING for cause in error.causes)

@@ -234,3 +234,48 @@ async def test_what_happened_while_the_server_was_down_is_told_after_the_start(s
     await pod(down, "b", "10.0.0.2")
     after = await start(down.log.log.fork(), controllers=True)
     assert await told(after) == {"10.0.0.2": (True, True, False)}
+
+
+async def test_endpoints_that_somebody_deletes_come_again(cluster, autojump_clock):
+    await service(cluster)
+    first = await endpoints(cluster)
+    await cluster.call("DELETE", f"{N}/endpoints/web")
+    assert (await endpoints(cluster))["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+async def test_each_family_of_a_service_has_slices_of_its_own(cluster, autojump_clock):
+    families = {"ipFamilies": ["IPv6", "IPv4"], "ipFamilyPolicy": "RequireDualStack", "clusterIPs": ["fd00::7", "10.96.0.7"]}
+    await service(cluster, address="fd00::7", **families)
+    await node(cluster)
+    await pod(cluster, "a", "10.0.0.1")
+    await cluster.patch(f"{N}/pods/a/status", {"status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::0:1"}]}})
+    found = {item["addressType"]: item["endpoints"][0]["addresses"] for item in await slices(cluster)}
+    assert found == {"IPv4": ["10.0.0.1"], "IPv6": ["fd00::1"]}
+    # The older form knows one family, the first.
+    assert (await endpoints(cluster))["subsets"][0]["addresses"][0]["ip"] == "fd00::1"
+
+
+async def test_a_service_that_waits_in_a_namespace_that_goes_gets_nothing_new(cluster, autojump_clock, caplog):
+    await cluster.namespace("n")
+    body = {
+        "metadata": {"name": "web", "finalizers": ["e.com/x"]},
+        "spec": {"selector": LABELS, "ports": [{"port": 80}], "ipFamilies": ["IPv4"], "clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"]},
+    }
+    assert (await cluster.call("POST", "/api/v1/namespaces/n/services", body)).status == 201
+    await cluster.there("/api/v1/namespaces/n/endpoints/web")
+    await cluster.call("DELETE", "/api/v1/namespaces/n")
+    await trio.sleep(300)
+    assert (await cluster.call("GET", "/apis/discovery.k8s.io/v1/namespaces/n/endpointslices")).json["items"] == []
+    assert "will look at" not in caplog.text
+
+
+async def test_a_refused_slice_is_tried_again_ever_more_rarely(cluster, autojump_clock, caplog):
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/endpointslices.discovery.k8s.io": "0"}}}
+    await cluster.call("POST", f"{N}/resourcequotas", quota)
+    await trio.sleep(1)
+    await service(cluster)
+    await trio.sleep(600)
+    assert 5 < caplog.text.count("will look at ('default', 'web') again") < 25
+    await cluster.call("DELETE", f"{N}/resourcequotas/q")
+    await trio.sleep(120)
+    assert len(await slices(cluster)) == 1
