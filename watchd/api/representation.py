@@ -88,6 +88,9 @@ def _table(endpoint: Endpoint, api_version: str, include: str, clock: Clock) -> 
     definitions = [column.definition() for column in columns]
     row = _row(columns, endpoint.kind.strategy, api_version, include or "Metadata", clock)
 
+    listed = [attrs.evolve(column, cell=column.listed or column.cell) for column in columns]
+    item = _row(listed, endpoint.kind.strategy, api_version, include or "Metadata", clock)
+
     def one(obj: Object) -> Object:
         return _whole(api_version, obj, definitions, row(obj))
 
@@ -95,7 +98,7 @@ def _table(endpoint: Endpoint, api_version: str, include: str, clock: Clock) -> 
         return _whole(api_version, obj, None, row(obj))
 
     form = Form(TABLE, api_version, field="rows", extra={"columnDefinitions": definitions})
-    return Representation((TABLE, api_version, include), one, row, event, form)
+    return Representation((TABLE, api_version, include), one, item, event, form)
 
 
 def _whole(api_version: str, obj: Object, definitions: list[Object] | None, row: Object) -> Object:

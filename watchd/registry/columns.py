@@ -58,6 +58,8 @@ class Column:
     format: str = ""
     description: str = ""
     priority: int = 0
+    listed: Cell | None = None
+    """The cell of an item of a list, where that is another one."""
     field: tuple[str, str] | None = None
     """Component and field whose description is the column's, where it has none of its own."""
 
