@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from watchd.names import qualified_name
 from watchd.registry.builtin.common.addresses import duplicate
 from watchd.registry.builtin.common.fields import invalid, one_of, required
@@ -99,8 +101,15 @@ def _column(name: str, field: str, absent: Any) -> Column:
     return Column(name, lambda obj, _: obj.get(field, absent), field=(COMPONENT, field))
 
 
+def _listed_name(obj: Object, _: int) -> str:
+    """Return the name, and that it is the default class: in lists, as in the reference, which marks the newest of several only."""
+    annotations = obj["metadata"].get("annotations", {})
+    mark = " (default)" if any(annotations.get(name) == "true" for name in DEFAULT_ANNOTATIONS) else ""
+    return f"{obj['metadata'].get('name', '')}{mark}"
+
+
 COLUMNS = (
-    NAME,
+    attrs.evolve(NAME, listed=_listed_name),
     _column("Provisioner", "provisioner", ""),
     _column("ReclaimPolicy", "reclaimPolicy", "Delete"),
     _column("VolumeBindingMode", "volumeBindingMode", "Immediate"),
