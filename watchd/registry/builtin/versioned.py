@@ -167,11 +167,12 @@ def columns_at_hub(columns: tuple[Column, ...], hub: Hub) -> tuple[Column, ...]:
     stored = hub.stored
 
     def at_hub(obj: Object) -> Object:
-        if obj["apiVersion"] == str(stored.group_version) and obj["kind"] == stored.kind:
+        api_version = obj.get("apiVersion")
+        if api_version is None or (api_version == str(stored.group_version) and obj["kind"] == stored.kind):
             return obj
         if last[0] is not obj:
             # A row has a cell for each column, and its object is converted once.
-            last[:] = obj, hub.to_hub(obj, obj["apiVersion"].rpartition("/")[2])
+            last[:] = obj, hub.to_hub(obj, api_version.rpartition("/")[2])
         return last[1]
 
     def read(cell: Cell) -> Cell:

@@ -50,7 +50,7 @@ class ResourceClaimStrategy(Strategy):
         if subresource == "status":
             return _status(obj, old)
         same = obj["spec"] == old["spec"]
-        return [] if same else [invalid("spec", Written(go_json(obj["spec"], ordered=True)), IMMUTABLE)]
+        return [] if same else [invalid("spec", None, IMMUTABLE)]
 
 
 class ResourceClaimTemplateStrategy(Strategy):
@@ -70,7 +70,14 @@ class ResourceClaimTemplateStrategy(Strategy):
         """Hold the spec as it is."""
         del subresource
         same = obj["spec"] == old["spec"]
-        return [] if same else [invalid("spec", internal(obj["spec"], f"{COMPONENT}.ResourceClaimTemplateSpec"), IMMUTABLE)]
+        return [] if same else [invalid("spec", _template(obj["spec"]), IMMUTABLE)]
+
+
+def _template(spec: Object) -> Written:
+    """Return a template's spec as the reference quotes it: its metadata has no name of its own inside."""
+    meta = go_json(spec.get("metadata") or {})[1:-1]
+    text = f'"Spec":{internal(spec["spec"], f"{COMPONENT}.ResourceClaimSpec")}'
+    return Written(f"{{{meta},{text}}}" if meta else f"{{{text}}}")
 
 
 def _status(obj: Object, old: Object) -> list[FieldError]:
@@ -92,7 +99,7 @@ def _status(obj: Object, old: Object) -> list[FieldError]:
         out.append(forbidden("status.reservedFor", why))
     if allocation is not None and before.get("allocation") is not None:
         if allocation != before["allocation"]:
-            last.append(invalid("status.allocation", Written(go_json(allocation, ordered=True)), IMMUTABLE))
+            last.append(invalid("status.allocation", None, "field cannot be modified once set"))
     elif allocation is not None:
         names = request_names(obj["spec"]["devices"])
         for index, result in enumerate((allocation.get("devices") or {}).get("results") or ()):
