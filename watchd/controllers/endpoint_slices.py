@@ -21,6 +21,9 @@ Object = dict[str, Any]
 Name = tuple[str, str]
 """Namespace and name of a Service."""
 
+GATHER_SECONDS = 0.05
+"""How long changes of pods are gathered: each of them would write a slice of up to a hundred endpoints."""
+
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -46,7 +49,7 @@ class EndpointSlices:
         """Revisions that were written here, and need no look."""
         self._skipped: dict[str, set[Name]] = {}
         """Nodes that are not there, and the Services of the pods that name them."""
-        self._work: Worklist[Name] = Worklist("endpoint-slices", self._look_at)
+        self._work: Worklist[Name] = Worklist("endpoint-slices", self._look_at, gather_seconds=GATHER_SECONDS)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""

@@ -12,6 +12,7 @@ import trio
 
 from storage.bus import WatchBus
 from storage.types import Op, Record, Stored, path_of
+from watchd.controllers.endpoint_slices import GATHER_SECONDS
 from watchd.controllers.following import follow
 from watchd.controllers.service_pods import families_of, is_headless, selector_of
 from watchd.controllers.slices import HEADLESS_LABEL, MANAGED_BY, MANAGER, SERVICE_NAME
@@ -41,7 +42,7 @@ class Endpoints:
         self._services = store.registry.hub("", "services")
         self._endpoints = store.registry.hub("", "endpoints")
         self._slices = store.registry.hub("discovery.k8s.io", "endpointslices")
-        self._work: Worklist[Name] = Worklist("endpoints", self._look_at)
+        self._work: Worklist[Name] = Worklist("endpoints", self._look_at, gather_seconds=GATHER_SECONDS)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,13 +40,13 @@ class Slice:
         return cls(obj["addressType"], obj.get("ports") or [], obj.get("endpoints") or [], obj)
 
     def rendered(self, service: Object, current: Object | None = None) -> Object:
-        """Return the object, made of `current` or what is stored, with these endpoints."""
-        out = copy.deepcopy(current or self.object) or _new(service, self.family)
+        """Return the object, made of `current` or what is stored, with these endpoints. Shares their parts."""
+        out = dict(current or self.object or _new(service, self.family))
         labels = {key: value for key, value in (service["metadata"].get("labels") or {}).items() if key not in RESERVED}
         if is_headless(service):
             labels[HEADLESS_LABEL] = ""
         labels.update({SERVICE_NAME: service["metadata"]["name"], MANAGED_BY: MANAGER})
-        out["metadata"]["labels"] = labels
+        out["metadata"] = {**out["metadata"], "labels": labels}
         if self.endpoints != (out.get("endpoints") or []):
             out["endpoints"] = self.endpoints
         if self.ports != (out.get("ports") or []):
@@ -125,11 +124,18 @@ def _pack(
         slice_.endpoints = kept
     # Those that are written anyway are filled first: each write of a slice goes to every node.
     waiting = list(rest.values())
-    for slice_ in [*changed, *(slice_ for slice_ in slices if slice_ not in changed)]:
+    for slice_ in changed:
         room = ENDPOINTS_MAX - len(slice_.endpoints)
-        if waiting and room and (slice_ in changed or len(waiting) <= room):
-            slice_.endpoints, waiting = slice_.endpoints + waiting[:room], waiting[room:]
+        slice_.endpoints, waiting = slice_.endpoints + waiting[:room], waiting[room:]
     made = [Slice(family, ports, waiting[start : start + ENDPOINTS_MAX]) for start in range(0, len(waiting), ENDPOINTS_MAX)]
+    if made:
+        # What fills no slice goes where it leaves the least room.
+        last = made[-1].endpoints
+        fitting = [slice_ for slice_ in slices if slice_ not in changed and len(slice_.endpoints) + len(last) <= ENDPOINTS_MAX]
+        if fitting:
+            fullest = max(fitting, key=lambda slice_: len(slice_.endpoints))
+            fullest.endpoints = fullest.endpoints + last
+            made.pop()
     full = [slice_ for slice_ in slices if slice_.endpoints]
     return [*full, *made], [slice_ for slice_ in slices if not slice_.endpoints]
 

@@ -25,8 +25,17 @@ logger = logging.getLogger(__name__)
 class Worklist(Generic[T]):
     """Things to be looked at. One that is named again while it waits is looked at once; while it is looked at, once more."""
 
-    def __init__(self, name: str, look: Callable[[T], Awaitable[None]]) -> None:
-        """`name` is for the log; `look` may raise StatusError and StorageError, and is called again then."""
+    def __init__(self, name: str, look: Callable[[T], Awaitable[None]], *, gather_seconds: float = 0) -> None:
+        """Describe the work.
+
+        Args:
+            name: for the log.
+            look: may raise StatusError and StorageError, and is called again then.
+            gather_seconds: waited when something is named after a time of quiet, so that what is named often in a short time is
+                looked at once.
+
+        """
+        self._gather_seconds = gather_seconds
         self._name = name
         self._look = look
         self._waiting: dict[T, None] = {}
@@ -45,6 +54,7 @@ class Worklist(Generic[T]):
                 if not self._waiting:
                     self._added = trio.Event()
                     await self._added.wait()
+                    await trio.sleep(self._gather_seconds)
                 thing = next(iter(self._waiting))
                 del self._waiting[thing]
                 await trio.lowlevel.checkpoint()
