@@ -145,5 +145,18 @@ func newScheme() (*runtime.Scheme, error) {
 		}
 	}
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	addEarlyJobs(scheme)
 	return scheme, nil
+}
+
+// earlyJobs is the group version whose own types are no more: they were those of v1beta1, and Job's those of v1.
+var earlyJobs = schema.GroupVersion{Group: "batch", Version: "v2alpha1"}
+
+func addEarlyJobs(scheme *runtime.Scheme) {
+	for _, kind := range []string{"CronJob", "ScheduledJob"} {
+		scheme.AddKnownTypeWithName(earlyJobs.WithKind(kind), &batchv1beta1.CronJob{})
+		scheme.AddKnownTypeWithName(earlyJobs.WithKind(kind+"List"), &batchv1beta1.CronJobList{})
+	}
+	scheme.AddKnownTypeWithName(earlyJobs.WithKind("Job"), &batchv1.Job{})
+	scheme.AddKnownTypeWithName(earlyJobs.WithKind("JobList"), &batchv1.JobList{})
 }

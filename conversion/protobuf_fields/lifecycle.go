@@ -35,7 +35,7 @@ func writeLifecycle() error {
 			return err
 		}
 		since, ok := object.(deprecated)
-		if !ok {
+		if !ok || gvk.GroupVersion() == earlyJobs {
 			continue
 		}
 		major, minor := since.APILifecycleDeprecated()
