@@ -249,7 +249,7 @@ def test_memory_leaves_the_credentials_only(tmp_path):
         server.create("a")
         assert server.end() == 0
     names = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    assert names == {"kubeconfig", "admin.token", "ca.pem", "server.pem", "ca.crt", "lock"}
+    assert names == {"kubeconfig", "admin.token", "ca.pem", "server.pem", "ca.crt", "sa.key", "lock"}
 
 
 def test_a_restart_keeps_state_revisions_history_and_credentials(tmp_path):
@@ -395,7 +395,8 @@ def test_verify_backup_restore_round_trip(tmp_path):
     shutil.copy(data / "admin.token", copy)
     with serve(copy) as server:
         assert server.ask("GET", f"{CONFIG_MAPS}/a")[1]["metadata"]["resourceVersion"] == str(first)
-        assert server.create("c") == report["head"] + 1
+        # Its own Endpoints name the new port, perhaps before.
+        assert server.create("c") > report["head"]
     damaged = tmp_path / "damaged"
     damaged.write_bytes(file.read_bytes()[:-40])
     refused(watchd("restore", "--data-dir", tmp_path / "none", damaged), 1, "backup")

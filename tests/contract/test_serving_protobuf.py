@@ -179,7 +179,7 @@ def test_refusals(client):
         (b"k8s\0", "empty body"),
         (CODEC.encode(config_map("cut"))[:-9], "unexpected EOF"),
         (CODEC.encode({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}), "Secret in version"),
-        (CODEC.encode({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}), "does not match the expected API version"),
+        (CODEC.encode({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}), "unknown conversion"),
     ],
 )
 def test_bodies_that_are_none(client, body, says):

@@ -159,7 +159,8 @@ def bookmark_frame(view: View, revision: Revision, *, initial_events_end: bool =
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     obj: Object = {"kind": gvk.kind, "apiVersion": str(gvk.group_version), "metadata": metadata}
     if view.projection is not None:
-        obj = view.projection(obj)
+        # Columns are of whole objects.
+        obj = view.projection(view.kind.blank(view.version, metadata))
     return view.codec.event(BOOKMARK, view.codec.encode(obj))
 
 

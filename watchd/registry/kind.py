@@ -167,6 +167,14 @@ class Kind:
         """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
         return self._columns if self.behaviour is None else self.behaviour.columns()
 
+    def blank(self, version: str, metadata: Object) -> Object:
+        """Return an object of which nothing is said but its metadata: a built-in kind's has Go's zero values."""
+        obj: Object = {"kind": self.names.kind, "apiVersion": self.api_version(version), "metadata": metadata}
+        found = self.version(version)
+        if found is not None and found.component:
+            prune_and_check(obj, found.schema)
+        return obj
+
     def drop_status(self, obj: Object, version: str) -> None:
         """Take from a new object, in place, the status that its writer has no say in: a built-in kind's is Go's zero value then."""
         obj.pop("status", None)

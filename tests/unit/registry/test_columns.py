@@ -88,7 +88,7 @@ def test_custom_cells(kind, value, cell):
 def test_every_cell_bears_an_object_with_nothing_in_it(kind):
     # Bookmarks are such objects.
     for column in columns_of(kind, kind.versions[0]):
-        assert column.cell({"metadata": {"resourceVersion": "5"}}, NOW_MS) is not None
+        assert column.cell(kind.blank(kind.versions[0].name, {"resourceVersion": "5"}), NOW_MS) is not None
 
 
 def test_columns_end_at_the_first_whose_path_cannot_be_read():
