@@ -342,6 +342,35 @@ def test_shared_objects_are_counted_and_deleted_once(client):
     assert of_type(client.get("/apis/apps/v1/deployments"))["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/apis/apps/v1", False),
+        ("/apis/apps/v1beta2", True),
+        ("/apis/extensions/v1beta1", True),
+        ("/apis/extensions/v1beta1?propagationPolicy=Background", False),
+    ],
+)
+def test_versions_of_old_leave_dependents_behind(client, path, kept):
+    root, _, query = path.partition("?")
+    collection = f"{root}/namespaces/default/replicasets"
+    kind = next(address for address in ADDRESSES["replicasets.apps"] if f"/apis/{address.api_version}" == root)
+    sample = kind.sample()
+    sample["metadata"]["name"] = f"owner-{sample['apiVersion'].replace('/', '-')}-{bool(query)}".lower()
+    owner = of_type(client.post(collection, json=sample), 201)
+    name = owner["metadata"]["name"]
+    reference = {"apiVersion": owner["apiVersion"], "kind": "ReplicaSet", "name": name, "uid": owner["metadata"]["uid"]}
+    owned = {"metadata": {"name": name, "ownerReferences": [reference]}}
+    revision = of_type(client.post("/api/v1/namespaces/default/configmaps", json=owned), 201)["metadata"]["resourceVersion"]
+    assert client.delete(f"{collection}/{name}?{query}").status_code == 200
+    with client.stream(
+        "GET", f"/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={revision}&fieldSelector=metadata.name={name}"
+    ) as stream:
+        event = json.loads(next(stream.iter_lines()))
+    assert event["type"] == ("MODIFIED" if kept else "DELETED")
+    assert ("ownerReferences" in event["object"]["metadata"]) is not kept
+
+
 def test_versions_that_are_not_served_are_not_there(stable):
     for path in ("/apis/apps/v1beta1", "/apis/extensions", "/apis/extensions/v1beta1/deployments", "/apis/batch/v2alpha1/scheduledjobs"):
         assert stable.get(path).status_code == 404

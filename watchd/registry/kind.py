@@ -94,6 +94,8 @@ class Version:
     """The Warning header's text, or empty where the version is not deprecated."""
     removed_release: str = ""
     """The release that serves a deprecated version no more, for the metric of those that are asked for; empty where there is none."""
+    orphans: bool = False
+    """Whether a delete at this version that says nothing of dependents leaves them behind, as versions of old do."""
     status: bool = False
     """Whether there is a status subresource."""
     scale: Scale | None = None
@@ -178,22 +180,25 @@ class Kind:
     def drop_status(self, obj: Object, version: str) -> None:
         """Take from a new object, in place, the status that its writer has no say in: a built-in kind's is Go's zero value then."""
         obj.pop("status", None)
-        zero = self._zero_status.get(version)
-        if zero is not None:
+        if version not in self._zero_statuses:
+            self._zero_statuses[version] = self._zero_status(version)
+        zero = self._zero_statuses[version]
+        if zero:
             obj["status"] = orjson.loads(zero)
 
     @cached_property
-    def _zero_status(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for version in self.versions:
-            schema = version.schema if version.component else None
-            status = (schema or {}).get("properties", {}).get("status")
-            if status is not None:
-                empty: Object = {}
-                prune_and_check(empty, {"type": "object", "properties": {"status": status}, "title": self.names.kind})
-                if "status" in empty:
-                    found[version.name] = orjson.dumps(empty["status"])
-        return found
+    def _zero_statuses(self) -> dict[str, bytes]:
+        """The status of new objects by version, of those that were asked for; empty where there is none."""
+        return {}
+
+    def _zero_status(self, name: str) -> bytes:
+        version = self.version(name)
+        schema = version.schema if version is not None and version.component else None
+        status = (schema or {}).get("properties", {}).get("status")
+        empty: Object = {}
+        if status is not None:
+            prune_and_check(empty, {"type": "object", "properties": {"status": status}, "title": self.names.kind})
+        return orjson.dumps(empty["status"]) if "status" in empty else b""
 
     def subresource(self, name: str) -> Subresource | None:
         """Return a subresource beside status and scale by its name."""

@@ -534,9 +534,10 @@ class Store:
         if grace is Grace.PENDING:
             return Written(obj, stored)
         propagation = deletion.propagation
-        if strategy.orphans and not propagation and not {metadata.ORPHAN, metadata.FOREGROUND} & set(meta.get("finalizers") or []):
+        orphans = strategy.orphans or (" " if endpoint.version.orphans else "")
+        if orphans and not propagation and not {metadata.ORPHAN, metadata.FOREGROUND} & set(meta.get("finalizers") or []):
             propagation = "Orphan"
-            caller.warnings.extend(filter(None, [strategy.orphans.strip()]))
+            caller.warnings.extend(filter(None, [orphans.strip()]))
         finalizers = with_propagation(meta.get("finalizers") or [], propagation)
         waits = grace is Grace.BEGUN and meta["deletionGracePeriodSeconds"]
         if not waits and not finalizers and not strategy.finalizers_hold(obj):

@@ -33,6 +33,19 @@ HOMES: dict[tuple[str, str], tuple[str, str]] = {
 }
 """Kinds that are stored as another kind: it is one object under two names."""
 
+ORPHANING: frozenset[tuple[str, str]] = frozenset(
+    {("apps", "v1beta1"), ("apps", "v1beta2"), ("batch", "v1beta1"), ("batch", "v2alpha1"), ("extensions", "v1beta1")}
+)
+"""Versions at which a delete that says nothing of dependents leaves them behind, and the plurals below."""
+
+OWNERS = frozenset({"cronjobs", "daemonsets", "deployments", "replicasets", "scheduledjobs", "statefulsets"})
+
+
+def orphans(group: str, version: str, plural: str) -> bool:
+    """Tell whether a delete at a version leaves dependents behind unless told otherwise (DefaultGarbageCollectionPolicy)."""
+    return (group, version) in ORPHANING and plural in OWNERS
+
+
 NAMED_OTHERWISE: dict[str, Entry] = {
     "scheduledjobs": {"kind": "ScheduledJob", "singular": "scheduledjob", "shortNames": [], "categories": []},
 }

@@ -20,7 +20,7 @@ from conversion.hub import Hub, Spoke
 from watchd.registry.builtin.core.event import ALL_FIELDS, STORAGE_NAME, from_core, to_core
 from watchd.registry.builtin.deprecations import deprecation
 from watchd.registry.builtin.facts import with_facts
-from watchd.registry.builtin.removed import home_of, with_removed
+from watchd.registry.builtin.removed import home_of, orphans, with_removed
 from watchd.registry.builtin.spokes import CONVERTED, SHAPES, shape, spoke
 from watchd.registry.builtin.stages import Runtime, Served, decide, is_stable
 from watchd.registry.columns import Column
@@ -193,6 +193,7 @@ def _version(entry: Entry, served: Served) -> Version:
         component=component_of(entry["group"], entry["version"], entry["kind"]),
         deprecation_warning="" if told is None else told.warning,
         removed_release="" if told is None else told.removed_release,
+        orphans=orphans(entry["group"], entry["version"], entry["resource"]),
     )
 
 
