@@ -6,12 +6,19 @@ What is about to be written is charged to the status of each quota that counts i
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
 
 from storage.log import Log
 from watchd.registry.attributes import Attributes, Operation
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
 from watchd.registry.store import Store
+from watchd.status import internal
+
+if TYPE_CHECKING:
+    from watchd.admission.resourcequota_charge import Charge
 
 QUOTAS = "resourcequotas"
 
@@ -30,6 +37,8 @@ class ResourceQuota:
         self._quotas = registry.hub("", QUOTAS)
         self._ledger = ledger
         self.store: Store | None = None
+        self._waiting: dict[str, list[Charge]] = {}
+        """Charges that wait for their turn, by namespace."""
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let pass: what other members fill in counts too."""
@@ -46,19 +55,28 @@ class ResourceQuota:
         if not found.items:
             return
         # Only here: most namespaces have no quota, and most servers no namespace that has.
-        from watchd.admission.resourcequota_charge import Charge  # noqa: PLC0415 - see above
+        from watchd.admission.resourcequota_charge import Charge, make_all  # noqa: PLC0415 - see above
 
         charge = Charge(self.store, self._quotas, attributes)
         if not charge.handled:
             return
         if attributes.dry_run:
-            charge.check((await self._log.scan(prefix, limit=PAGE)).items)
+            charge.check(charge.load((await self._log.scan(prefix, limit=PAGE)).items))
             return
-        await self._ledger.enter(attributes.namespace)
-        attributes.ended.append(partial(self._ended, attributes.namespace))
-        async with self._ledger.charging(attributes.namespace):
-            page = await self._log.scan(prefix, limit=PAGE)
-            await charge.make(page.items)
+        namespace = attributes.namespace
+        await self._ledger.enter(namespace)
+        attributes.ended.append(partial(self._ended, namespace))
+        self._waiting.setdefault(namespace, []).append(charge)
+        async with self._ledger.charging(namespace):
+            # All that wait are charged in one write of each quota, by whoever is the first of them.
+            waiting = self._waiting.pop(namespace, [])
+            if waiting:
+                with trio.CancelScope(shield=True):
+                    await make_all(waiting, (await self._log.scan(prefix, limit=PAGE)).items)
+        if charge.refused is not None:
+            raise charge.refused
+        if not charge.judged:
+            raise internal("the charge to the quotas of the namespace has failed")
 
     def _ended(self, namespace: str, stored: bool) -> None:  # noqa: FBT001 - the hook's own form
         self._ledger.leave(namespace, stored=stored)

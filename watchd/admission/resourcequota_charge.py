@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import attrs
 import trio
@@ -21,7 +21,7 @@ ZERO = Quantity(0)
 
 
 @attrs.frozen
-class _Bill:
+class Bill:
     """What is asked of one quota."""
 
     quota: Object
@@ -36,6 +36,10 @@ class Charge:
         self._quotas = quotas
         self._attributes = attributes
         self._rules: Counted = counted(attributes.kind.group, attributes.kind.names.plural)
+        self.bills: list[Bill] = []
+        self.refused: StatusError | None = None
+        self.judged = False
+        """Whether it has been charged or refused."""
 
     @property
     def handled(self) -> bool:
@@ -50,37 +54,18 @@ class Charge:
             return not created
         return not attributes.subresource and (created or self._rules.on_update)
 
-    async def make(self, stored: Iterable[Stored]) -> None:
-        """Charge all quotas that count the object. Raises StatusError 403; what was charged until then is found again by counting."""
-        for bill in self.check(stored):
-            await self._charge(bill)
+    def load(self, stored: Iterable[Stored]) -> list[Object]:
+        """Return stored quotas as objects."""
+        return [load_hub(self._quotas.kind, item) for item in stored]
 
-    async def _charge(self, bill: _Bill) -> None:
-        meta = bill.quota["metadata"]
-
-        async def change(current: Object) -> Object:
-            await trio.lowlevel.checkpoint()
-            used = self._after(current, bill.delta)
-            return {**current, "status": {**(current.get("status") or {}), "used": write(used)}}
-
-        try:
-            await self._store.update(
-                self._quotas, meta["namespace"], meta["name"], change, subresource="status", uid=meta["uid"], validate=False
-            )
-        except StatusError as error:
-            # A quota that went meanwhile limits nothing.
-            if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
-                raise
-
-    def check(self, stored: Iterable[Stored]) -> list[_Bill]:
+    def check(self, quotas: Sequence[Object]) -> list[Bill]:
         """Return what is asked of which quota. Raises StatusError 403 where that is too much, or cannot be told."""
-        quotas = [load_hub(self._quotas.kind, item) for item in stored]
         interesting = [quota for quota in quotas if self._counts(quota, self._attributes.object or {})]
         for quota in interesting:
             self._demand(quota)
-        bills = [_Bill(quota, delta) for quota, delta in zip(interesting, self._deltas(interesting), strict=True) if delta]
+        bills = [Bill(quota, delta) for quota, delta in zip(interesting, self._deltas(interesting), strict=True) if delta]
         for bill in bills:
-            self._after(bill.quota, bill.delta)
+            self.after(bill.quota, bill.delta)
         return bills
 
     def _counts(self, quota: Object, obj: Object) -> bool:
@@ -116,7 +101,7 @@ class Charge:
             out.append(only({name: value for name, value in delta.items() if value.sign()}, hard))
         return out
 
-    def _after(self, quota: Object, delta: Amounts) -> Amounts:
+    def after(self, quota: Object, delta: Amounts) -> Amounts:
         """Return what is used of a quota with the object. Raises StatusError 403 where that is too much."""
         status = quota.get("status") or {}
         hard, used = read(status.get("hard")), read(status.get("used"))
@@ -130,3 +115,62 @@ class Charge:
     def _forbidden(self, why: str) -> StatusError:
         attributes = self._attributes
         return forbidden(attributes.kind.group, attributes.kind.names.plural, attributes.name, why)
+
+    async def update(self, quota: Object, change: Callable[[Object], Awaitable[Object]]) -> None:
+        """Write the status of a quota. One that went meanwhile limits nothing."""
+        meta = quota["metadata"]
+        try:
+            await self._store.update(
+                self._quotas, meta["namespace"], meta["name"], change, subresource="status", uid=meta["uid"], validate=False
+            )
+        except StatusError as error:
+            if error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
+                raise
+
+
+async def make_all(charges: Sequence[Charge], stored: Iterable[Stored]) -> None:
+    """Charge several writes, one after the other, with one write of each quota; tell each that is refused.
+
+    What a quota was charged for a write that another one refuses is found again by counting.
+    """
+    quotas = charges[0].load(stored)
+    for charge in charges:
+        try:
+            charge.bills = charge.check(quotas)
+        except StatusError as error:
+            charge.refused = error
+            continue
+        for bill in charge.bills:
+            _set_used(bill.quota, charge.after(bill.quota, bill.delta))
+    for quota in quotas:
+        asking = [(charge, bill) for charge in charges for bill in charge.bills if bill.quota is quota]
+        if asking:
+            await _charge(quota, asking)
+    for charge in charges:
+        charge.judged = True
+
+
+async def _charge(quota: Object, asking: Sequence[tuple[Charge, Bill]]) -> None:
+    refused: dict[Charge, StatusError] = {}
+
+    async def change(current: Object) -> Object:
+        await trio.lowlevel.checkpoint()
+        refused.clear()
+        for charge, bill in asking:
+            # The quota may be another one than was looked at: somebody has lowered it.
+            try:
+                _set_used(current, charge.after(current, bill.delta))
+            except StatusError as error:
+                refused[charge] = error
+        return current
+
+    try:
+        await asking[0][0].update(quota, change)
+    except StatusError as error:
+        refused = {charge: error for charge, _ in asking}
+    for charge, why in refused.items():
+        charge.refused = why
+
+
+def _set_used(quota: Object, used: Amounts) -> None:
+    quota["status"] = {**(quota.get("status") or {}), "used": write(used)}

@@ -66,6 +66,60 @@ async def test_as_many_are_let_in_as_there_is_room_for(cluster, nursery, autojum
     assert await used(cluster) == {"secrets": "7"}
 
 
+async def test_writes_that_wait_together_are_charged_in_one_write(cluster, autojump_clock):
+    await limit(cluster, secrets="50")
+    charged = []
+
+    async def count(write):
+        await trio.sleep(0.01)
+        if write.key.endswith(b"/q"):
+            charged.append(write)
+
+    cluster.log.before_append = count
+    async with trio.open_nursery() as writers:
+        for number in range(30):
+            writers.start_soon(cluster.call, "POST", f"{N}/secrets", {"metadata": {"name": f"s{number}"}})
+    assert len(charged) < 5
+    assert await used(cluster) == {"secrets": "30"}
+
+
+async def test_a_charge_that_fails_by_a_fault_lets_nobody_in(cluster, autojump_clock, monkeypatch):
+    await limit(cluster, secrets="50")
+    update = cluster.store.update
+
+    async def broken(endpoint, *args, **options):
+        if endpoint.resource == "resourcequotas":
+            await trio.sleep(1)
+            raise RuntimeError("a fault of ours")
+        return await update(endpoint, *args, **options)
+
+    monkeypatch.setattr(cluster.store, "update", broken)
+    statuses = []
+
+    async def make(number):
+        try:
+            statuses.append((await cluster.call("POST", f"{N}/secrets", {"metadata": {"name": f"s{number}"}})).status)
+        except RuntimeError:
+            statuses.append(500)
+
+    async with trio.open_nursery() as writers:
+        for number in range(5):
+            writers.start_soon(make, number)
+    assert statuses == [500] * 5
+    monkeypatch.undo()
+    assert await used(cluster) == {"secrets": "0"}
+
+
+async def test_a_quota_that_somebody_lowers_meanwhile_counts(cluster, autojump_clock):
+    await limit(cluster, secrets="5")
+
+    async def lower():
+        await cluster.patch(f"{QUOTA}/status", {"status": {"hard": {"secrets": "0"}}})
+
+    cluster.log.race_once(lower, only=b"/q")
+    assert (await cluster.call("POST", f"{N}/secrets", {"metadata": {"name": "a"}})).status == 403
+
+
 async def test_counting_does_not_take_away_the_charge_of_a_write_under_way(cluster, autojump_clock):
     await limit(cluster, secrets="1")
     held, go = trio.Event(), trio.Event()
