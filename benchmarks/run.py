@@ -22,12 +22,12 @@ from benchmarks.peers.reference import Reference
 from benchmarks.peers.watchd import Watchd
 from benchmarks.report import Result, faults, keep, markdown, show
 from benchmarks.widgets import COLLECTION, PREFIX
-from benchmarks.workloads import append, fanout, get, log, memory, owners, put, restart, schema
+from benchmarks.workloads import append, fanout, get, log, memory, owners, put, restart, schema, versions, webhook
 from benchmarks.workloads import list as list_
 from benchmarks.workloads.case import FULL, SHORT, Bench, Case, Counts, Setting, Workload
 
 WORKLOADS: Mapping[str, Workload] = {
-    module.WORKLOAD.name: module.WORKLOAD for module in (append, log, schema, owners, get, put, fanout, memory, list_, restart)
+    module.WORKLOAD.name: module.WORKLOAD for module in (append, log, schema, owners, webhook, versions, get, put, fanout, memory, list_, restart)
 }
 """In the order they are run and shown; those of one setting stand together."""
 

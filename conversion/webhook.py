@@ -25,7 +25,7 @@ REVIEW_VERSIONS = ("v1", "v1beta1")
 BATCH_OBJECTS = 500
 """Objects in one review: as many as a list reads in one go."""
 
-KEPT_BYTES = 16 << 20
+KEPT_BYTES = 32 << 20
 """Bytes of converted objects that a kind keeps: those of its busy objects, and of a list while it is sent."""
 
 Call = Callable[[Object], Awaitable[Any]]
@@ -140,8 +140,8 @@ class Translations:
 
 
 def _key(obj: Object, target: str) -> bytes:
-    image = orjson.dumps([obj, target], option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(image, digest_size=16).digest()
+    # In the order of its keys: an object that is stored always comes in the same.
+    return hashlib.blake2b(orjson.dumps([target, obj]), digest_size=16).digest()
 
 
 def _answer(review: Any, version: str, uid: str) -> list[Any]:

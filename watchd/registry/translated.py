@@ -14,6 +14,7 @@ import orjson
 from conversion.webhook import Unconverted, WebhookFailed
 from storage.types import Record, Stored
 from watchd.registry.kind import Kind
+from watchd.registry.value import stored_at_hub
 from watchd.registry.view import View, load_hub
 from watchd.status import Cause, Reason, StatusError, internal
 
@@ -39,7 +40,8 @@ async def ready_at_hub(kind: Kind, items: Sequence[Stored | Record]) -> None:
     if translations is None:
         return
     hub = str(kind.hub_gvk.group_version)
-    old = [obj for item in items if (obj := orjson.loads(item.body))["apiVersion"] != hub and _convertible(kind, obj)]
+    others = (orjson.loads(item.body) for item in items if not stored_at_hub(kind, item))
+    old = [obj for obj in others if _convertible(kind, obj)]
     try:
         await translations.fetch(old, hub)
     except WebhookFailed as error:

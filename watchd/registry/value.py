@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from conversion.gvk import GroupVersionKind
-from storage.types import Stored
+from storage.types import Record, Stored
 from watchd.registry.kind import Kind
 from watchd.registry.managed.texts import Known
 
@@ -129,7 +129,7 @@ def header_of(encoded: bytes) -> Header:
     return _decode_header(encoded)
 
 
-def stored_at_hub(kind: Kind, stored: Stored) -> bool:
+def stored_at_hub(kind: Kind, stored: Stored | Record) -> bool:
     """Tell whether a value was written at what is the hub version now."""
     return stored.body.startswith(head_of(kind), 1)
 
