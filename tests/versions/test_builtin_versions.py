@@ -342,6 +342,21 @@ def test_shared_objects_are_counted_and_deleted_once(client):
     assert of_type(client.get("/apis/apps/v1/deployments"))["items"] == []
 
 
+def test_quotas_count_an_object_by_whichever_name_it_is_made(client):
+    of_type(client.post("/api/v1/namespaces", json={"metadata": {"name": "limited"}}), 201)
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/deployments.apps": "1"}}}
+    revision = of_type(client.post("/api/v1/namespaces/limited/resourcequotas", json=quota), 201)["metadata"]["resourceVersion"]
+    with client.stream("GET", f"/api/v1/namespaces/limited/resourcequotas?watch=1&resourceVersion={revision}") as stream:
+        # Until it has been counted for the first time, a quota lets nothing pass.
+        assert json.loads(next(stream.iter_lines()))["object"]["status"]["used"] == {"count/deployments.apps": "0"}
+    sample = next(address for address in ADDRESSES["deployments.apps"] if address.kind.group == "extensions").sample()
+    path = "/apis/extensions/v1beta1/namespaces/limited/deployments"
+    of_type(client.post(path, json=sample), 201)
+    sample["metadata"]["name"] = "second"
+    assert "exceeded quota" in of_type(client.post(path, json=sample), 403)["message"]
+    assert client.delete("/api/v1/namespaces/limited").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "kept"),
     [

@@ -35,7 +35,9 @@ class Charge:
         self._store = store
         self._quotas = quotas
         self._attributes = attributes
-        self._rules: Counted = counted(attributes.kind.group, attributes.kind.names.plural)
+        # One object is counted once, by whichever of its names it is made.
+        home = attributes.kind.home
+        self._rules: Counted = counted(home.group, home.names.plural)
         self.bills: list[Bill] = []
         self.refused: StatusError | None = None
         self.judged = False

@@ -200,6 +200,11 @@ class Kind:
             prune_and_check(empty, {"type": "object", "properties": {"status": status}, "title": self.names.kind})
         return orjson.dumps(empty["status"]) if "status" in empty else b""
 
+    @property
+    def home(self) -> Kind:
+        """The kind as which the objects are stored: itself, but where it shares another one's storage."""
+        return self if self.stored_as is None else next((kind for kind in self.siblings if kind.stored_as is None), self)
+
     def subresource(self, name: str) -> Subresource | None:
         """Return a subresource beside status and scale by its name."""
         return next((sub for sub in self.subresources if sub.name == name), None)
