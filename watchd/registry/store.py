@@ -406,7 +406,7 @@ class Store:
         await self._prepare_update(endpoint, attributes, new, old, validate=validate)
         with trio.CancelScope(shield=bool(attributes.ended)):
             finished = await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
-        return finished
+        return finished  # noqa: RET504 - a return inside could be swallowed with a cancellation, as far as types tell
 
     async def _prepare_update(
         self, endpoint: Endpoint, attributes: Attributes, new: Object, old: Object, *, validate: bool
