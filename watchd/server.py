@@ -75,7 +75,7 @@ from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.attributes import Admission
-from watchd.registry.builtin.table import load
+from watchd.registry.builtin.table import load, staged
 from watchd.registry.frames import FrameCache
 from watchd.registry.kind import Kind
 from watchd.registry.quota.ledger import Ledger
@@ -205,7 +205,9 @@ def _lock(directory: Path) -> DirectoryLock:
 
 def _kinds(config: Config) -> list[Kind]:
     """Return the kinds that the server knows by itself, and those of installed packages. Raises StartError."""
-    kinds = [*load(dict(config.runtime_config)), definitions.KIND]
+    runtime = dict(config.runtime_config)
+    # The table has what is served by default; to go through it once more is for those who ask for something else.
+    kinds = [*load(runtime), staged(definitions.KIND, runtime) if runtime else definitions.KIND]
     taken = {(kind.group, kind.names.plural) for kind in kinds}
     try:
         for kind in extension.installed():

@@ -130,9 +130,8 @@ def load(runtime: Runtime | None = None) -> tuple[Kind, ...]:
 
     Raises ConfigError for what cannot be served.
     """
-    decoded: list[Entry] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("kinds.json").read_bytes())
-    entries = [entry for entry in with_removed(decoded) if (entry["group"], entry["version"], entry["resource"]) not in UNCONVERTED]
-    served = decide(runtime or {}, {(entry["group"], entry["version"]) for entry in entries})
+    entries = _entries()
+    served = _served(runtime or {}, entries)
     grouped: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         grouped.setdefault((entry["group"], entry["resource"]), []).append(entry)
@@ -141,6 +140,23 @@ def load(runtime: Runtime | None = None) -> tuple[Kind, ...]:
     for kind in kinds:
         kind.siblings.extend(other for other in kinds if other.storage_name == kind.storage_name and other is not kind and not kind.virtual)
     return tuple(kind for kind in kinds if any(version.served or is_stable(version.name) for version in kind.versions))
+
+
+def staged(kind: Kind, runtime: Runtime) -> Kind:
+    """Return a kind that stands in a package of its own with the versions served that are asked for. Raises ConfigError."""
+    served = _served(runtime, _entries())
+    versions = (attrs.evolve(version, served=served(kind.group, version.name, kind.names.plural)) for version in kind.versions)
+    return attrs.evolve(kind, versions=tuple(versions))
+
+
+def _entries() -> list[Entry]:
+    """Return what is said of all resources at all versions that can be served."""
+    decoded: list[Entry] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("kinds.json").read_bytes())
+    return [entry for entry in with_removed(decoded) if (entry["group"], entry["version"], entry["resource"]) not in UNCONVERTED]
+
+
+def _served(runtime: Runtime, entries: list[Entry]) -> Served:
+    return decide(runtime, {(entry["group"], entry["version"]) for entry in entries})
 
 
 def _kind(group: str, plural: str, entries: list[Entry], hubs: Mapping[tuple[str, str], Entry], served: Served) -> Kind:
