@@ -31,6 +31,9 @@ REQUESTS = {"devices": {"requests": [{"name": "one", "exactly": {"deviceClassNam
 WEBHOOK_RULES = {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}]}
 MUTATION = {"patchType": "JSONPatch", "jsonPatch": {"expression": '[JSONPatch{op: "add", path: "/metadata/labels/a", value: "b"}]'}}
 
+ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}
+SUBJECTS = [{"kind": "User", "name": "u", "apiGroup": "rbac.authorization.k8s.io"}]
+
 SAMPLES = {
     "controllerrevisions.apps": {"data": {"a": {"b": 1}}, "revision": 3},
     "daemonsets.apps": WORKLOAD,
@@ -81,6 +84,21 @@ SAMPLES = {
     "leasecandidates.coordination.k8s.io": {
         "spec": {"leaseName": "l", "binaryVersion": "1.0.0", "emulationVersion": "1.0.0", "strategy": "OldestEmulationVersion"}
     },
+    "leases.coordination.k8s.io": {"spec": {"holderIdentity": "h", "leaseDurationSeconds": 15}},
+    "clusterroles.rbac.authorization.k8s.io": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "roles.rbac.authorization.k8s.io": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "clusterrolebindings.rbac.authorization.k8s.io": {"roleRef": {**ROLE, "kind": "ClusterRole"}, "subjects": SUBJECTS},
+    "rolebindings.rbac.authorization.k8s.io": {"roleRef": ROLE, "subjects": SUBJECTS},
+    "runtimeclasses.node.k8s.io": {"handler": "h"},
+    "priorityclasses.scheduling.k8s.io": {"value": 7, "description": "d"},
+    "csidrivers.storage.k8s.io": {"spec": {"attachRequired": False}},
+    "csinodes.storage.k8s.io": {"spec": {"drivers": [{"name": "d.example.com", "nodeID": "n", "topologyKeys": ["k"]}]}},
+    "csistoragecapacities.storage.k8s.io": {"storageClassName": "s", "capacity": "1Gi"},
+    "storageclasses.storage.k8s.io": {"provisioner": "p.example.com", "parameters": {"a": "b"}},
+    "volumeattachments.storage.k8s.io": {
+        "spec": {"attacher": "a.example.com", "nodeName": "n", "source": {"persistentVolumeName": "v"}}
+    },
+    "volumeattributesclasses.storage.k8s.io": {"driverName": "d.example.com", "parameters": {"a": "b"}},
     "podgroups.scheduling.k8s.io": {"spec": {"schedulingPolicy": {"basic": {}}}},
     "workloads.scheduling.k8s.io": {"spec": {"podGroupTemplates": [{"name": "g", "schedulingPolicy": {"basic": {}}}]}},
     "endpointslices.discovery.k8s.io": {

@@ -36,10 +36,15 @@ SIBLINGS = {
     "apps.v1beta1": ("apps.v1",),
     "apps.v1beta2": ("apps.v1",),
     "batch.v1beta1": ("batch.v1",),
+    "coordination.v1beta1": ("coordination.v1",),
     "discovery.v1beta1": ("discovery.v1",),
     "extensions.v1beta1": ("apps.v1", "networking.v1"),
     "networking.v1beta1": ("networking.v1",),
+    "node.v1beta1": ("node.v1",),
     "policy.v1beta1": ("policy.v1",),
+    "rbac.v1beta1": ("rbac.v1",),
+    "scheduling.v1beta1": ("scheduling.v1",),
+    "storage.v1beta1": ("storage.v1",),
 }
 """Where the stable types of the same names are."""
 
@@ -76,16 +81,23 @@ def main() -> int:
     messages: Schema = msgspec.json.decode(files("conversion").joinpath("protobuf_fields.json").read_bytes())["messages"]
     packages: dict[str, list[Entry]] = {}
     for entry in removed:
-        name = component_of(entry["group"], entry["version"], entry["kind"]).removeprefix(API)
-        packages.setdefault(name.rpartition(".")[0], []).append(entry)
+        packages.setdefault(_package(entry), []).append(entry)
     for package, entries in packages.items():
         maker = Maker(package, messages)
         for entry in entries:
             maker.add(entry["kind"], entry)
             maker.add(f"{entry['kind']}List", entry)
-        write(HERE / "schemas" / f"{API}{package}.json", dict(sorted(maker.schemas.items())))
-        write(HERE / "descriptions" / f"{API}{package}.json", dict(sorted(maker.texts.items())))
+        documented = any(_package(entry) == package for entry in present)
+        for folder, made in (("schemas", maker.schemas), ("descriptions", maker.texts)):
+            path = HERE / folder / f"{API}{package}.json"
+            # Of a package with kinds that are still there the documents say the rest.
+            kept: Schema = msgspec.json.decode(path.read_bytes()) if documented else {}
+            write(path, dict(sorted({**made, **kept}.items())))
     return 0
+
+
+def _package(entry: Entry) -> str:
+    return component_of(entry["group"], entry["version"], entry["kind"]).removeprefix(API).rpartition(".")[0]
 
 
 class Maker:

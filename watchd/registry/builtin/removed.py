@@ -19,6 +19,18 @@ REMOVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("networking.k8s.io", "v1beta1"): ("ingressclasses", "ingresses", "ipaddresses", "servicecidrs"),
     ("extensions", "v1beta1"): ("daemonsets", "deployments", "ingresses", "networkpolicies", "replicasets"),
     ("policy", "v1beta1"): ("poddisruptionbudgets",),
+    ("rbac.authorization.k8s.io", "v1beta1"): ("clusterrolebindings", "clusterroles", "rolebindings", "roles"),
+    ("storage.k8s.io", "v1beta1"): (
+        "csidrivers",
+        "csinodes",
+        "csistoragecapacities",
+        "storageclasses",
+        "volumeattachments",
+        "volumeattributesclasses",
+    ),
+    ("scheduling.k8s.io", "v1beta1"): ("priorityclasses",),
+    ("coordination.k8s.io", "v1beta1"): ("leases",),
+    ("node.k8s.io", "v1beta1"): ("runtimeclasses",),
     ("discovery.k8s.io", "v1beta1"): ("endpointslices",),
 }
 """Plurals by group and version, the preferred version of a group first."""
