@@ -16,7 +16,7 @@ from watchd.registry import metadata
 from watchd.registry.managed.texts import TEXTS, Known, unmark
 from watchd.registry.registry import Endpoint
 from watchd.schema.embedded import MetadataMismatch
-from watchd.schema.goscalars import TypeMismatch
+from watchd.schema.goscalars import TypeMismatch, spelled
 from watchd.schema.typed import prune_and_check
 from watchd.status import FieldError, FieldProblem, StatusError, bad_request, go_quote, invalid, json_type
 
@@ -49,6 +49,8 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
     if not isinstance(obj, dict):
         raise _undecodable(endpoint, body, f"{_unread(codec)}json: cannot unmarshal {json_type(obj)} into Go value of type {TYPE_META}")
     check_gvk(endpoint, obj, body, codec)
+    if not endpoint.kind.custom and codec.media_type == JSON:
+        _check_spelling(endpoint, body, obj)
     unknown = type_check(endpoint, obj)
     if known is not None:
         obj["metadata"]["managedFields"] = known.entries
@@ -162,6 +164,12 @@ def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
         except MetadataMismatch as error:
             raise metadata.decode_error(str(error), version=version, kind=kind) from error
     return unknown
+
+
+def _check_spelling(endpoint: Endpoint, body: bytes, obj: Object) -> None:
+    """Refuse numbers that are integers but are not spelled so, as Go does where it reads JSON into types. Raises StatusError 400."""
+    if isinstance(probe := spelled(body), dict):
+        type_check(endpoint, {**probe, "apiVersion": obj["apiVersion"], "kind": obj["kind"]})
 
 
 def strict_error(endpoint: Endpoint, texts: Sequence[str], *, head: str = "strict decoding error: ") -> StatusError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from watchd.schema.quantity import QuantityError, canonical_quantity
 from watchd.status import go_json
@@ -52,6 +53,45 @@ ZERO_TIMES = frozenset({"0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"})
 
 class TypeMismatch(ValueError):
     """A value that does not fit its field; the message is the reference decoder's."""
+
+
+class SpelledNumber(float):
+    """A number in JSON that is not spelled as an integer, with its digits: Go reads `1.0` and `1e2` into no integer field."""
+
+    __slots__ = ("digits",)
+    digits: str
+
+    def __new__(cls, digits: str) -> Self:
+        """Take a number as it stands in JSON."""
+        made = super().__new__(cls, digits)
+        made.digits = digits
+        return made
+
+
+_SPELLED = re.compile(rb'(?:":|[\[,])\s*+-?+[0-9]++[.eE]')
+"""A number that is not spelled as an integer, or what looks like one in a text."""
+
+
+def spelled(body: bytes) -> Any | None:
+    """Return what a body in JSON holds, with SpelledNumbers; None where it has no number that needs them.
+
+    For bodies that have been read well, whose numbers are in the range of float64.
+    """
+    if _SPELLED.search(body) is None:
+        return None
+    found = False
+
+    def number(digits: str) -> SpelledNumber:
+        nonlocal found
+        found = True
+        return SpelledNumber(digits)
+
+    try:
+        value = json.loads(body, parse_float=number)
+    except UnicodeDecodeError:
+        # Read with what is no UTF-8 replaced: such a body keeps what its numbers are read as.
+        return None
+    return value if found else None
 
 
 def canonical_base64(text: str) -> str:

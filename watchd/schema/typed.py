@@ -23,7 +23,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.schema.fitting import INT_BITS, TIMES, Unfit, fitting, is_struct, keeps_no_empty
-from watchd.schema.goscalars import ZERO_TIMES, TypeMismatch, canonical_base64, canonical_time, written_quantity
+from watchd.schema.goscalars import (
+    ZERO_TIMES,
+    SpelledNumber,
+    TypeMismatch,
+    canonical_base64,
+    canonical_time,
+    written_quantity,
+)
 from watchd.status import go_json
 
 Schema = Mapping[str, Any]
@@ -283,7 +290,7 @@ def _go_type(schema: Schema, defs: Mapping[str, Schema]) -> str:
 def _mismatch(value: Any, go_type: str, field: str, struct: str, *, exact: bool = False) -> _PassedOver:
     shape = {"boolean": "bool", "integer": "number"}.get(_shape(value), _shape(value))
     if exact:
-        shape = f"number {go_json(value)}"
+        shape = f"number {value.digits if isinstance(value, SpelledNumber) else go_json(value)}"
     if not field:
         return _PassedOver(f"json: cannot unmarshal {shape} into Go value of type {go_type}")
     return _PassedOver(f"json: cannot unmarshal {shape} into Go struct field {struct}.{field} of type {go_type}")

@@ -190,7 +190,7 @@ def _object(value: dict[str, Any], node: Node, path: str, pair: Correlated | Non
         result.add(_too_many(f"{path} in body should have at most {most} properties", path, size, most))
     additional, properties = node.additional, node.properties
     if additional is False:
-        for field in value.keys() - properties.keys():
+        for field in (name for name in value if name not in properties):
             result.add(Problem(f"{path}.{field} in body is a forbidden property", path=path, value=field))
     elif isinstance(additional, Node):
         for field, child in value.items():

@@ -77,6 +77,12 @@ def test_an_embedded_resource_is_named_well(schema, template, errors):
     assert wrong(schema, template=template) == errors
 
 
+def test_fields_that_are_forbidden_are_told_in_the_order_of_the_object():
+    schema = CompiledSchema({"type": "object", "properties": {"spec": {"type": "object", "additionalProperties": False}}}, RULES)
+    found = [str(problem) for problem in schema.validate({"spec": dict.fromkeys("zaybxc", 1)})]
+    assert [text.rpartition(": ")[2] for text in found] == [f"spec.{name} in body is a forbidden property" for name in "zaybxc"]
+
+
 def test_defaults_fill_what_is_there_and_what_defaults_bring(schema):
     obj = route(policy={}, labels=None)
     schema.default(obj)

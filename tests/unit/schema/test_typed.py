@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import re
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from watchd.registry.builtin.table import load
 from watchd.registry.schemas import whole
 from watchd.schema import typed
 from watchd.schema.fitting import Unfit, fitting
-from watchd.schema.goscalars import TypeMismatch, canonical_base64, canonical_time
+from watchd.schema.goscalars import TypeMismatch, canonical_base64, canonical_time, spelled
 from watchd.schema.typed import prune_and_check
 
 CONFIG_MAP = whole("io.k8s.api.core.v1.ConfigMap")
@@ -38,6 +39,18 @@ def test_nulls_and_zero_values_are_written_as_go_does():
     obj = {"metadata": {}}
     prune_and_check(obj, LEASE)
     assert obj == {"metadata": {}, "spec": {}}
+
+
+@pytest.mark.parametrize("digits", ["1.0", "1e2", "-1E+1", "1.50"])
+def test_a_number_that_is_not_spelled_as_an_integer_is_none(digits):
+    value = spelled(b'{"spec":{"leaseDurationSeconds":%s}}' % digits.encode())
+    with pytest.raises(TypeMismatch, match=rf"cannot unmarshal number {re.escape(digits)} into Go struct field "):
+        prune_and_check(value, LEASE)
+
+
+@pytest.mark.parametrize("body", [b'{"a":1,"b":[-2]}', b'{"a":"[1.0]"}', b'{"a":", 1e2"}', b'{"a":[1.0],"b":"\xff"}'])
+def test_spelling_is_looked_at_where_a_number_needs_it(body):
+    assert spelled(body) is None
 
 
 def test_a_zero_value_is_never_shared():
