@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parent / "go"
+EXAMPLES = Path(__file__).parents[1] / "kinds" / "manifests"
 
 GO_DEADLINE = 90
 """Seconds after which a Go test ends itself with a dump of its goroutines."""
@@ -65,7 +66,7 @@ def binary(need):
 @pytest.mark.parametrize(("test", "mode"), cases())
 def test_go(server, binary, test, mode):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE_", "CLIENTS_"))}
-    environment |= MODES[mode] | {"KUBECONFIG": str(server.kubeconfig)}
+    environment |= MODES[mode] | {"KUBECONFIG": str(server.kubeconfig), "CLIENTS_EXAMPLES": str(EXAMPLES)}
     if server.external and "WATCHD_TEST_CUSTOM_ONLY" in os.environ:
         environment["CLIENTS_CUSTOM_ONLY"] = "true"
     command = [binary, f"-test.run=^{test}$", "-test.v", f"-test.timeout={GO_DEADLINE}s"]

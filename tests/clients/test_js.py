@@ -1,4 +1,4 @@
-"""The JavaScript client (js/scenarios.mjs): calls, watches, its informer over a restart, custom objects."""
+"""The JavaScript client (js/scenarios.mjs): calls, watches, its informer over a restart, custom objects, built-in kinds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def node(need):
     return program
 
 
-@pytest.mark.parametrize("scenario", ["objects", "watch", "informer", "custom"])
+@pytest.mark.parametrize("scenario", ["objects", "watch", "informer", "custom", "kinds"])
 def test_js(server, node, namespace, custom, scenario):
     play(server, node, namespace, custom, scenario)
 

@@ -121,3 +121,61 @@ def test_scale(run, kr8s, namespace, rich):
         assert one.spec.size == 4
 
     run(scenario)
+
+
+def test_kinds(kr8s, run, namespace):
+    """Pods, Deployments, Services and Jobs by kr8s' own classes of them; a watch tells of the pods."""
+    objects = kr8s.asyncio.objects
+    container = {"name": "web", "image": "nginx"}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+    head = {"metadata": {"name": "web", "namespace": namespace}}
+
+    async def scenario(api):
+        web = await objects.Deployment({**head, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template}}, api=api)
+        await web.create()
+        assert web.replicas == 1
+        assert web.spec.strategy.type == "RollingUpdate"
+        await web.scale(3)
+        await web.refresh()
+        assert (web.replicas, web.metadata.generation) == (3, 2)
+        stated = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3}
+        await web.patch({"status": stated}, subresource="status")
+        assert await web.ready()
+
+        service = await objects.Service({**head, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}, api=api)
+        await service.create()
+        assert service.spec.clusterIP == service.spec.clusterIPs[0]
+        pod = await objects.Pod({"metadata": {**head["metadata"], "labels": {"app": "web"}}, "spec": {"containers": [container]}}, api=api)
+        await pod.create()
+        assert pod.spec.containers[0].imagePullPolicy == "Always"
+        assert [found.name for found in await web.pods()] == ["web"]
+        ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
+        await pod.patch({"status": {"phase": "Running", "conditions": ready}}, subresource="status")
+        assert await pod.ready()
+        assert [found.name for found in await service.ready_pods()] == ["web"]
+
+        job = await objects.Job({**head, "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}, api=api)
+        await job.create()
+        assert (job.spec.backoffLimit, job.spec.completions) == (6, 1)
+        conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
+        ended = {"startTime": "2024-03-01T10:00:00Z", "completionTime": "2024-03-01T10:01:00Z", "succeeded": 1, "conditions": conditions}
+        await job.patch({"status": ended}, subresource="status")
+        await job.wait("condition=Complete", timeout=DEADLINE)
+
+        async def change():
+            await pod.annotate({"note": "changed"})
+            await pod.delete(grace_period=0)
+
+        got, changing = [], None
+        async for verb, seen in api.watch("pods", namespace=namespace, label_selector={"app": "web"}):
+            got.append((verb, seen.annotations.get("note")))
+            changing = changing or asyncio.create_task(change())
+            if verb == "DELETED":
+                break
+        assert [got[0], got[1], got[-1]] == [("ADDED", None), ("MODIFIED", "changed"), ("DELETED", "changed")]
+        await changing
+        for one in (web, service, job):
+            await one.delete(propagation_policy="Background")
+            assert not await one.exists()
+
+    run(scenario)

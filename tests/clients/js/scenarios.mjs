@@ -58,6 +58,52 @@ async function patch(name, body) {
 }
 
 const scenarios = {
+  // Deployments that scale, Services, Jobs, and an informer of Pods.
+  async kinds() {
+    const apps = config.makeApiClient(k8s.AppsV1Api);
+    const batch = config.makeApiClient(k8s.BatchV1Api);
+    const merge = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.MergePatch);
+    const strategic = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.StrategicMergePatch);
+    const labels = { app: 'web' };
+    const spec = { containers: [{ name: 'web', image: 'nginx' }] };
+    const web = { name: 'web', namespace };
+    const head = { metadata: { name: 'web', labels } };
+
+    const body = { ...head, spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } } };
+    const deployment = await apps.createNamespacedDeployment({ namespace, body });
+    assert.equal(deployment.spec.replicas, 1);
+    const scale = await apps.patchNamespacedDeploymentScale({ ...web, body: { spec: { replicas: 3 } } }, merge);
+    assert.deepEqual([scale.spec.replicas, scale.status.selector], [3, 'app=web']);
+    const image = { spec: { template: { spec: { containers: [{ name: 'web', image: 'nginx:2' }] } } } };
+    const changed = await apps.patchNamespacedDeployment({ ...web, body: image }, strategic);
+    assert.deepEqual([changed.spec.replicas, changed.metadata.generation], [3, 3]);
+    assert.equal(changed.spec.template.spec.containers.length, 1);
+
+    const ports = [{ port: 80 }];
+    const service = await core.createNamespacedService({ namespace, body: { ...head, spec: { selector: labels, ports } } });
+    assert.deepEqual([service.spec.ports[0].targetPort, service.spec.clusterIPs], [80, [service.spec.clusterIP]]);
+    const work = { ...head, spec: { template: { spec: { ...spec, restartPolicy: 'Never' } } } };
+    const job = await batch.createNamespacedJob({ namespace, body: work });
+    assert.deepEqual([job.spec.backoffLimit, job.spec.completionMode], [6, 'NonIndexed']);
+
+    const story = new Story();
+    const list = () => core.listNamespacedPod({ namespace, labelSelector: 'app=web' });
+    const informer = k8s.makeInformer(config, `/api/v1/namespaces/${namespace}/pods`, list, 'app=web');
+    for (const verb of ['add', 'update', 'delete']) informer.on(verb, (pod) => story.tell([verb, pod.status.phase]));
+    await informer.start();
+    await core.createNamespacedPod({ namespace, body: { ...head, spec } });
+    await story.expect(['add', 'Pending']);
+    await core.patchNamespacedPodStatus({ ...web, body: { status: { phase: 'Running' } } }, merge);
+    await story.expect(['update', 'Running']);
+    const wrong = core.patchNamespacedPod({ ...web, body: { spec: { nodeSelector: { disk: 'fast' } } } }, merge);
+    await assert.rejects(wrong, { code: 422 });
+    await core.deleteNamespacedPod({ ...web, gracePeriodSeconds: 0 });
+    await story.expect(['update', 'Running'], ['delete', 'Running']);
+    await informer.stop();
+    await apps.deleteNamespacedDeployment({ ...web, propagationPolicy: 'Background' });
+    await assert.rejects(apps.readNamespacedDeployment(web), { code: 404 });
+  },
+
   async objects() {
     const made = await core.createNamespacedConfigMap({ namespace, body: configMap('one', { k: '1' }) });
     assert.ok(made.metadata.creationTimestamp instanceof Date);
