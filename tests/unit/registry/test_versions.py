@@ -207,6 +207,19 @@ def test_what_deployments_say_of_a_rollback():
     assert kind.from_hub(hub, "v1beta1")["spec"]["rollbackTo"] == {"revision": 3}
 
 
+@pytest.mark.parametrize(
+    ("plural", "annotation"),
+    [("deployments", "deprecated.deployment.rollback.to"), ("daemonsets", "deprecated.daemonset.template.generation")],
+)
+@pytest.mark.parametrize("text", ["x", "", "1_000", "9" * 30, " 7"])
+def test_annotations_that_cannot_be_read_spoil_nothing(plural, annotation, text):
+    kind = ALL["extensions", plural]
+    obj = {"apiVersion": "apps/v1", "kind": kind.names.kind, "metadata": {"name": "a", "annotations": {annotation: text}}, "spec": {}}
+    prune_and_check(obj, hub_version(kind).schema)
+    assert kind.from_hub(copy.deepcopy(obj), "v1beta1")["metadata"]["annotations"] == {annotation: text}
+    assert check_round_trip(kind._hub, obj, "v1beta1") == ()
+
+
 def test_an_ingress_at_both_versions():
     kind = ALL["networking.k8s.io", "ingresses"]
     old = {

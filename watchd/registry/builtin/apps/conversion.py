@@ -7,6 +7,7 @@ for the two. (Facts: kube-apiserver's `pkg/apis/apps/v1beta1` and `pkg/apis/exte
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from watchd.registry.builtin.apps.daemonset import ON_DELETE, ROLLING, TEMPLATE_GENERATION
@@ -26,6 +27,15 @@ HISTORY = 2
 """Old ReplicaSets that apps/v1beta1 keeps."""
 
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+"""What an annotation may hold: less than the 19 digits of the largest int64."""
+
+
+def _number(text: str | None) -> int | None:
+    """Return the number that an annotation holds, or None for what is none: one such object must not spoil a list."""
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
+
+
 def _with_annotations(obj: Object, annotations: Object, spec: Object) -> Object:
     meta = {name: value for name, value in obj["metadata"].items() if name != "annotations"}
     if annotations:
@@ -42,32 +52,41 @@ def _parted(obj: Object, annotation: str, field: str) -> tuple[Object, Any, Obje
 
 def rollback_to_annotation(obj: Object) -> Object:
     """Convert a Deployment to apps/v1."""
-    annotations, _, spec, rollback = _parted(obj, ROLLBACK_TO, "rollbackTo")
+    annotations, noted, spec, rollback = _parted(obj, ROLLBACK_TO, "rollbackTo")
     if rollback is not None:
         annotations[ROLLBACK_TO] = str(rollback.get("revision", 0))
+    elif noted is not None and _number(noted) is None:
+        annotations[ROLLBACK_TO] = noted
     return _with_annotations(obj, annotations, spec)
 
 
 def rollback_from_annotation(obj: Object) -> Object:
-    """Convert a Deployment of apps/v1. Raises ValueError for an annotation that is no number."""
+    """Convert a Deployment of apps/v1. An annotation that is no number says nothing, and stays."""
     annotations, noted, spec, _ = _parted(obj, ROLLBACK_TO, "rollbackTo")
-    if noted:
-        spec["rollbackTo"] = {"revision": int(noted)}
+    revision = _number(noted)
+    if revision is not None:
+        spec["rollbackTo"] = {"revision": revision}
+    elif noted is not None:
+        annotations[ROLLBACK_TO] = noted
     return _with_annotations(obj, annotations, spec)
 
 
 def generation_to_annotation(obj: Object) -> Object:
     """Convert a DaemonSet to apps/v1."""
-    annotations, _, spec, number = _parted(obj, TEMPLATE_GENERATION, "templateGeneration")
-    annotations[TEMPLATE_GENERATION] = str(number or 0)
+    annotations, noted, spec, number = _parted(obj, TEMPLATE_GENERATION, "templateGeneration")
+    unreadable = not number and noted is not None and _number(noted) is None
+    annotations[TEMPLATE_GENERATION] = noted if unreadable else str(number or 0)
     return _with_annotations(obj, annotations, spec)
 
 
 def generation_from_annotation(obj: Object) -> Object:
-    """Convert a DaemonSet of apps/v1. Raises ValueError for an annotation that is no number."""
+    """Convert a DaemonSet of apps/v1. An annotation that is no number says nothing, and stays."""
     annotations, noted, spec, _ = _parted(obj, TEMPLATE_GENERATION, "templateGeneration")
-    if noted is not None:
-        spec["templateGeneration"] = int(noted)
+    number = _number(noted)
+    if number is not None:
+        spec["templateGeneration"] = number
+    elif noted is not None:
+        annotations[TEMPLATE_GENERATION] = noted
     return _with_annotations(obj, annotations, spec)
 
 
