@@ -8,7 +8,7 @@ from typing import Any
 from watchd.crd.defaults import validate_defaults
 from watchd.crd.faults import invalid
 from watchd.crd.structural import root_faults, walk
-from watchd.schema.cel.rule_checks import check_rules
+from watchd.schema.ruled import check_rules
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]

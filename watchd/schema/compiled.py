@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import orjson
 
 from watchd.schema import checks, embedded, listtypes, validation
 from watchd.schema.byclass import ByClass
-from watchd.schema.cel.rules import SKIPPED, Rules, Warn, blocked, compile_rules
 from watchd.schema.defaulting import Filler, compile_filler, compile_null_dropper, may_hold_null
 from watchd.schema.embedded import MetadataRules
 from watchd.schema.prune import Pruner, compile_pruner, prune
 from watchd.schema.ratcheting import Correlated
+from watchd.schema.ruled import SKIPPED, Warn, blocked, compile_rules
 from watchd.schema.structural import EMBEDDED, PRESERVE, Node
 from watchd.status import FieldError, FieldProblem
+
+if TYPE_CHECKING:
+    from watchd.schema.cel.rules import Rules
 
 Object = dict[str, Any]
 

@@ -8,7 +8,7 @@ Rules are compiled when the first value comes to them. `check_rules` checks the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from watchd.schema.cel.rule_checks import check_rules
 from watchd.schema.cel.values import NO_OVERLOAD, NONE, Optional
 from watchd.schema.jsonvalue import identity
 from watchd.schema.ratcheting import Correlated
+from watchd.schema.ruled import SKIPPED, Warn, blocked
 from watchd.status import OMITTED, FieldError, FieldProblem, go_quote
 
 __all__ = ["SKIPPED", "Rules", "blocked", "check_rules", "compile_rules"]
@@ -32,35 +33,8 @@ __all__ = ["SKIPPED", "Rules", "blocked", "check_rules", "compile_rules"]
 MESSAGE_SIZE = 5 * 1024
 """Bytes that a message from an expression may have."""
 
-Warn = Callable[[str], None]
-"""Takes the text of a warning."""
-
-_BLOCKING = frozenset(
-    {
-        FieldProblem.NOT_SUPPORTED,
-        FieldProblem.REQUIRED,
-        FieldProblem.TOO_LONG,
-        FieldProblem.TOO_MANY,
-        FieldProblem.TYPE_INVALID,
-    }
-)
-
 _SPENT = "validation failed due to running out of cost budget, no further validation rules will be run"
 _NO_TYPE = "rule compiler initialization error: failed to convert to declType for CEL validation rules"
-
-SKIPPED = FieldError(
-    FieldProblem.INVALID,
-    "",
-    None,
-    "some validation rules were not checked because the object was invalid; "
-    "correct the existing errors to complete validation",
-)
-"""What is said where rules are not checked because of other errors."""
-
-
-def blocked(errors: Iterable[FieldError]) -> bool:
-    """Tell whether errors of the schema keep the rules from being checked: then SKIPPED is added to them."""
-    return any(error.problem in _BLOCKING for error in errors)
 
 
 def compile_rules(schema: Mapping[str, Any], *, resource: bool = True) -> Rules | None:
