@@ -20,14 +20,6 @@ from conversion.openapi_protobuf_fields import OPENAPI_V2, OPENAPI_V3
 from conversion.openapi_protobuf_yaml import yaml_text
 from conversion.protobuf_wire import BYTES, FIXED64, VARINT, prefixed, tag, varint
 
-MEDIA_TYPE_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-MEDIA_TYPE_V3: Final = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
-"""What answers are called."""
-
-OLD_MEDIA_TYPE_V2: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-OLD_MEDIA_TYPE_V3: Final = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
-"""What clients still call them; no header of an answer may have the @."""
-
 _NAME, _VALUE = 1, 2
 """The fields of a pair."""
 

@@ -49,7 +49,7 @@ from watchd.api.metrics import Metrics
 from watchd.api.openapi import OpenAPI
 from watchd.api.openid import OpenIDPages
 from watchd.api.plans import WatchCore
-from watchd.api.subresources.table import Services, Special
+from watchd.api.subresources.special import Services, Special
 from watchd.api.verbs import Verbs
 from watchd.auth.authentication import (
     API_AUDIENCES,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -18,11 +19,10 @@ import trio
 
 from conversion.codec import JSON
 from conversion.gvk import GroupVersion, version_priority
-from conversion.openapi_protobuf import MEDIA_TYPE_V2, MEDIA_TYPE_V3, OLD_MEDIA_TYPE_V2, OLD_MEDIA_TYPE_V3
+from conversion.openapi_media import MEDIA_TYPE_V2, MEDIA_TYPE_V3, OLD_MEDIA_TYPE_V2, OLD_MEDIA_TYPE_V3
 from watchd.api.discovery import Kinds, page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.negotiate import parse_accept
-from watchd.api.openapi_build import PROTOBUF_V2, PROTOBUF_V3, document_v2, document_v3
 from watchd.api.openapi_operations import schema_name
 from watchd.api.openapi_schemas import meta
 from watchd.api.version import MAJOR, MINOR, package_version
@@ -44,16 +44,16 @@ Served = list[tuple[Kind, Version]]
 Build = Callable[[Served], bytes]
 
 
-def _protobuf_v2(served: Served) -> bytes:
-    return document_v2(served, PROTOBUF_V2)
+def _build(dialect: str, form: str, served: Served) -> bytes:
+    # What makes documents is imported by the first one: most servers make none.
+    from watchd.api import openapi_build  # noqa: PLC0415 - see above
+
+    document: Callable[..., bytes] = getattr(openapi_build, f"document_{dialect}")
+    return document(served, getattr(openapi_build, form))
 
 
-def _protobuf_v3(served: Served) -> bytes:
-    return document_v3(served, PROTOBUF_V3)
-
-
-_BUILDS_V2: dict[str, Build] = {JSON: document_v2, MEDIA_TYPE_V2: _protobuf_v2}
-_BUILDS_V3: dict[str, Build] = {JSON: document_v3, MEDIA_TYPE_V3: _protobuf_v3}
+_BUILDS_V2: dict[str, Build] = {JSON: partial(_build, "v2", "JSON_FORM"), MEDIA_TYPE_V2: partial(_build, "v2", "PROTOBUF_V2")}
+_BUILDS_V3: dict[str, Build] = {JSON: partial(_build, "v3", "JSON_FORM"), MEDIA_TYPE_V3: partial(_build, "v3", "PROTOBUF_V3")}
 """What a document can be had as, the one for any type first."""
 
 _ANSWERED = {OLD_MEDIA_TYPE_V2: MEDIA_TYPE_V2, OLD_MEDIA_TYPE_V3: MEDIA_TYPE_V3}

@@ -31,7 +31,7 @@ from watchd.api.patched import check_patched
 from watchd.api.plans import ListPlan, Streams, WatchCore
 from watchd.api.representation import Representation, representation
 from watchd.api.selection import Selection, selectable
-from watchd.api.subresources.table import Special
+from watchd.api.subresources.special import Special
 from watchd.api.watching import plan_watch
 from watchd.registry import metadata
 from watchd.registry.kind import SUBRESOURCE_VERBS

@@ -27,7 +27,7 @@ from watchd.api.handler import API
 from watchd.api.message import Request, Response, SinkClosed
 from watchd.api.metrics import Metrics
 from watchd.api.plans import WatchCore
-from watchd.api.subresources.table import Services, Special
+from watchd.api.subresources.special import Services, Special
 from watchd.api.verbs import Verbs
 from watchd.auth.authentication import API_AUDIENCES, Authenticator, AuthenticatorChain, TokenAuthenticator
 from watchd.auth.authorization import default_authorizer

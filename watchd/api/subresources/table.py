@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-
-from watchd.api.call import Call
-from watchd.api.message import Response
 from watchd.api.reviews import AccessReviews, AuthenticationReviews
 from watchd.api.subresources import componentstatus, token
 from watchd.api.subresources.binding import Bindings
 from watchd.api.subresources.connecting import Connect, Connections
 from watchd.api.subresources.eviction import EVICTION, Evictions
-from watchd.api.subresources.posting import Post, Posts, kind_of
-from watchd.auth.authentication import AuthenticatorChain
-from watchd.auth.authorization import Authorizer
-from watchd.auth.serviceaccounts import Issuer
-from watchd.registry.attributes import Admission
-from watchd.registry.store import Store
-from watchd.seams import Runner
+from watchd.api.subresources.posting import Post, kind_of
+from watchd.api.subresources.special import Services
 
 Where = tuple[str, str, str]
 """Group, plural and subresource; the last is empty for a resource that is not stored."""
@@ -25,36 +16,6 @@ Where = tuple[str, str, str]
 AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
 
 BINDING = kind_of("", "Binding", "io.k8s.api.core.v1", "v1")
-
-
-@attrs.frozen
-class Services:
-    """What those who answer work with."""
-
-    store: Store
-    admission: Admission
-    authenticator: AuthenticatorChain
-    authorizer: Authorizer
-    issuer: Issuer
-    runner: Runner
-
-
-class Special:
-    """Answers calls for what is no plain object."""
-
-    def __init__(self, services: Services) -> None:
-        self._posts = Posts(services.admission, clock=services.store.clock, runner=services.runner)
-        self._posted = posted(services)
-        self._connected = connected(services)
-
-    async def answer(self, call: Call) -> Response | None:
-        """Answer a call whose verb the resource has; None where it is for a plain object. Raises StatusError."""
-        where = (call.endpoint.group, call.endpoint.resource, call.info.subresource)
-        post = self._posted.get(where)
-        if post is not None:
-            return await self._posts.answer(call, post)
-        connect = self._connected.get(where)
-        return None if connect is None else await connect(call)
 
 
 def posted(services: Services) -> dict[Where, Post]:
