@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import cbor2
 
-from conversion.cbor_reader import CborReader
+from conversion.cbor_reader import SELF_DESCRIBED, CborReader
 from conversion.codec import CBOR, CBOR_SEQ, INT64_MAX, INT64_MIN, MAX_DEPTH, Decoded, Object, bare
 
 FieldPath = tuple[str, ...]
@@ -38,7 +38,6 @@ BINARY_FIELDS: Mapping[tuple[str, str], tuple[FieldPath, ...]] = {
 Custom resources have none: there, base64 stays text (the reference sends unstructured strings as they are).
 """
 
-_SELF_DESCRIBED = b"\xd9\xd9\xf7"
 _BASE64_TAG = 22
 _TYPE_AND_OBJECT = b"\xa2\x44type"
 
@@ -54,7 +53,7 @@ class CborCodec:
     def decode(self, data: bytes) -> Decoded:
         """Read a body: one item, with or without the tag 55799. Raises DecodeError, for a key that stands twice too."""
         try:
-            return Decoded(_plain(data.removeprefix(_SELF_DESCRIBED)))
+            return Decoded(_plain(data.removeprefix(SELF_DESCRIBED)))
         except _NotPlainError:
             return Decoded(CborReader(data).read())
 
@@ -67,7 +66,7 @@ class CborCodec:
         if isinstance(value, dict):
             for path in binary_fields(value) if binary is None else binary:
                 value = _unpacked(value, path)
-        return _SELF_DESCRIBED + cbor2.dumps(value, encoders=_ENCODERS)
+        return SELF_DESCRIBED + cbor2.dumps(value, encoders=_ENCODERS)
 
     def encode_pretty(self, value: Any) -> bytes:
         """Write one object; CBOR has no form for a person's eyes."""
@@ -79,7 +78,7 @@ class CborCodec:
 
     def event(self, event_type: str, body: bytes) -> bytes:
         """Frame an encoded object as one item of a watch."""
-        return b"%s%s%s\x46object%s" % (_SELF_DESCRIBED, _TYPE_AND_OBJECT, _string(event_type), body)
+        return b"%s%s%s\x46object%s" % (SELF_DESCRIBED, _TYPE_AND_OBJECT, _string(event_type), body)
 
     def list_parts(
         self, api_version: str, kind: str, metadata: Object, count: int | None = None, size: int | None = None
@@ -92,7 +91,7 @@ class CborCodec:
         del size
         head = cbor2.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata}, encoders=_ENCODERS)
         # a3 is the head of that map of three; with items it is a4.
-        before = _SELF_DESCRIBED + b"\xa4" + head[1:] + b"\x45items"
+        before = SELF_DESCRIBED + b"\xa4" + head[1:] + b"\x45items"
         if count is None:
             return before + b"\x9f", b"", b"\xff"
         return before + _array_head(count), b"", b""

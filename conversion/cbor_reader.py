@@ -33,6 +33,9 @@ _TYPES = (
     "primitives",
 )
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _PRIMITIVE = range(8)
+SELF_DESCRIBED = b"\xd9\xd9\xf7"
+"""The tag 55799, which says of what follows that it is CBOR (RFC 8949 section 3.4.6)."""
+
 _INDEFINITE = -1
 _BREAK = 0xFF
 _EOF = "unexpected EOF"
@@ -262,3 +265,10 @@ class CborReader:
 
 
 _NOT_ACCEPTED = "cbor: data item of cbor type primitives is not accepted by protocol"
+
+
+def no_struct(data: bytes, go_type: str) -> DecodeError:
+    """Return why a body that has been read well, and holds no map, is none of Go's structs (fxamacker/cbor)."""
+    major = data.removeprefix(SELF_DESCRIBED)[0] >> 5
+    hint = " (cannot decode CBOR array to struct without toarray option)" if major == _ARRAY else ""
+    return DecodeError(f"cbor: cannot unmarshal {_TYPES[major]} into Go value of type {go_type}{hint}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from conversion.cbor_reader import no_struct
 from conversion.codec import CBOR, JSON, Codec, Decoded, DecodeError, ValueOutOfRange, text_of
 from conversion.gvk import GroupVersion
 from watchd.api import negotiate
@@ -44,9 +45,11 @@ def decode_object(endpoint: Endpoint, body: bytes, codec: Codec, options: WriteO
     except DecodeError as error:
         raise _undecodable(endpoint, body, negotiate.unreadable(codec, error)) from error
     obj = decoded.value
-    if obj is None and codec.media_type != CBOR:
+    if obj is None and not (codec.media_type == CBOR and endpoint.kind.custom):
         obj = {}
     if not isinstance(obj, dict):
+        if codec.media_type == CBOR:
+            raise _undecodable(endpoint, body, negotiate.unreadable(codec, no_struct(body, "v1.TypeMeta")))
         raise _undecodable(endpoint, body, f"{_unread(codec)}json: cannot unmarshal {json_type(obj)} into Go value of type {TYPE_META}")
     check_gvk(endpoint, obj, body, codec)
     if not endpoint.kind.custom and codec.media_type == JSON:

@@ -267,7 +267,7 @@ def load_json(value: Any, duplicates: tuple[str, ...], checked: bool) -> JsonPat
     if not isinstance(value, list):
         raise mismatch(value, "value of type []handlers.jsonPatchOp") if checked else unlike(value, "Patch")
     if len(value) > MAX_OPERATIONS:
-        what = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
+        what = f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
         raise StatusError(Reason.REQUEST_ENTITY_TOO_LARGE, what)
     operations = []
     strict = [f"json patch {text}" for text in duplicates]

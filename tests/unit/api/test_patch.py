@@ -128,7 +128,10 @@ def test_too_many_operations():
     assert load(JSON_PATCH, [one] * 10_000).apply({}) == {}
     with pytest.raises(StatusError) as e:
         load(JSON_PATCH, [one] * 10_001)
-    assert (e.value.code, e.value.message) == (413, "The allowed maximum operations in a JSON patch is 10000, got 10001")
+    assert (e.value.code, e.value.message) == (
+        413,
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001",
+    )
 
 
 def test_copies_are_bounded():
