@@ -216,6 +216,7 @@ CONTROLLERS = (
     "signing-requests",
     "claim-protection",
     "volume-protection",
+    "class-protection",
     "storage-migrations",
 )
 """Names of the controllers."""

@@ -49,11 +49,10 @@ DRAWN = frozenset(
 )
 """Fields that are drawn or told by a clock."""
 
-FINALIZED = frozenset({"namespaces", "customresourcedefinitions", "persistentvolumes", "persistentvolumeclaims"})
+FINALIZED = frozenset(
+    ("namespaces", "customresourcedefinitions", "persistentvolumes", "persistentvolumeclaims", "volumeattributesclasses")
+)
 """Kinds that a controller lets go."""
-
-HELD = frozenset({"volumeattributesclasses"})
-"""Kinds that get a finalizer of which this server has no controller."""
 
 OWNING_NOTHING = frozenset({"namespaces", "nodes", "serviceaccounts", "leases", "csinodes", "certificatesigningrequests"})
 """Kinds whose minimal example, applied, owns no field: it says nothing, or what applying does not own."""
@@ -209,7 +208,7 @@ class Life:
                 self.written.append(after)
 
     def ends(self) -> None:
-        if self.manifest["metadata"].get("finalizers") or self.kind.plural in HELD:
+        if self.manifest["metadata"].get("finalizers"):
             patch = {"metadata": {"finalizers": None}}
             self.written.append(ok(self.client.patch(self.url, json=patch, headers={"Content-Type": MERGE})))
         if self.kind.plural == "namespaces":

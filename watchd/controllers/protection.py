@@ -1,4 +1,4 @@
-"""Protection: claims and volumes whose deletion waits go once nobody uses them (the PVC and PV protection controllers).
+"""Protection: claims, volumes and classes whose deletion waits go once nobody uses them (the PVC, PV and VAC protection controllers).
 
 The finalizers are put on at creation, by admission.
 """
@@ -22,6 +22,7 @@ Object = dict[str, Any]
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
 
 
 class ClaimProtection:
@@ -132,6 +133,69 @@ class VolumeProtection:
         protected = "deletionTimestamp" in obj["metadata"] and VOLUME_FINALIZER in obj["metadata"].get("finalizers", ())
         if protected and (obj.get("status") or {}).get("phase") != "Bound":
             await drop_finalizer(self._store, self._volumes, obj, VOLUME_FINALIZER)
+
+
+class ClassProtection:
+    """Lets go of VolumeAttributesClasses that no claim and no volume names."""
+
+    def __init__(self, store: Store, bus: WatchBus) -> None:
+        self._store = store
+        self._bus = bus
+        self._classes = store.registry.hub("storage.k8s.io", "volumeattributesclasses")
+        self._users = [store.registry.hub("", plural) for plural in ("persistentvolumeclaims", "persistentvolumes")]
+        self._waiting: set[str] = set()
+        """Names of classes whose deletion waits."""
+        self._work: Worklist[str] = Worklist("class-protection", self._look_at)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled or the log closes."""
+        log, bus = self._store.log, self._bus
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work.run)
+            await nursery.start(follow, log, bus, self._classes.scope(), self._on_class)
+            for endpoint in self._users:
+                await nursery.start(follow, log, bus, endpoint.scope(), self._on_user)
+            task_status.started()
+
+    async def _on_class(self, seen: Stored | Record) -> None:
+        await trio.lowlevel.checkpoint()
+        name = path_of(seen.key)
+        gone = isinstance(seen, Record) and seen.op is Op.DELETE
+        if not gone and header_of(seen.header).deleting:
+            self._waiting.add(name)
+            self._work.add(name)
+        else:
+            self._waiting.discard(name)
+
+    async def _on_user(self, seen: Stored | Record) -> None:
+        await trio.lowlevel.checkpoint()
+        if isinstance(seen, Record):
+            for name in self._waiting:
+                self._work.add(name)
+
+    async def _look_at(self, name: str) -> None:
+        stored = await self._store.log.get(self._classes.key("", name))
+        if stored is None or not header_of(stored.header).deleting:
+            return
+        obj = load_hub(self._classes.kind, stored)
+        if CLASS_FINALIZER not in obj["metadata"].get("finalizers", ()):
+            return
+        for endpoint in self._users:
+            for user in await self._store.walk(endpoint):
+                if _names_class(load_hub(endpoint.kind, user), name):
+                    return
+        await drop_finalizer(self._store, self._classes, obj, CLASS_FINALIZER)
+
+
+def _names_class(obj: Object, name: str) -> bool:
+    """Tell whether a claim or a volume has a class, or is on its way to it."""
+    status = obj.get("status") or {}
+    named = (
+        obj["spec"].get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    )
+    return name in named
 
 
 async def drop_finalizer(store: Store, endpoint: Endpoint, obj: Object, finalizer: str) -> None:

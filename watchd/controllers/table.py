@@ -85,6 +85,12 @@ def _volumes(needs: Needs) -> Controller:
     return VolumeProtection(needs.store, needs.bus)
 
 
+def _classes(needs: Needs) -> Controller:
+    from watchd.controllers.protection import ClassProtection
+
+    return ClassProtection(needs.store, needs.bus)
+
+
 def _pods(needs: Needs) -> Controller:
     from watchd.controllers.pod_garbage import PodGarbage
 
@@ -119,6 +125,7 @@ TABLE = {
     "signing-requests": _Row(_requests, "certificates.k8s.io", "certificatesigningrequests"),
     "claim-protection": _Row(_claims, "", "persistentvolumeclaims"),
     "volume-protection": _Row(_volumes, "", "persistentvolumes"),
+    "class-protection": _Row(_classes, "storage.k8s.io", "volumeattributesclasses"),
     "storage-migrations": _Row(_migrations, "storagemigration.k8s.io", "storageversionmigrations"),
 }
 """By name: what wakes a controller, and how it is made."""

@@ -234,6 +234,22 @@ async def test_a_volume_goes_once_it_is_not_bound(cluster, autojump_clock):
     await cluster.gone(path)
 
 
+async def test_a_class_goes_once_no_claim_and_no_volume_names_it(cluster, autojump_clock):
+    path = "/apis/storage.k8s.io/v1/volumeattributesclasses/fast"
+    protected = {"metadata": {"name": "fast", "finalizers": ["kubernetes.io/vac-protection"]}, "driverName": "d"}
+    await put(cluster, "volumeattributesclasses", protected, "storage.k8s.io")
+    await put(cluster, "persistentvolumeclaims", {"metadata": {"name": "c"}, "spec": {"volumeAttributesClassName": "fast"}})
+    moving = {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "fast"}}
+    await put(cluster, "persistentvolumeclaims", {"metadata": {"name": "d"}, "spec": {}, "status": moving})
+    await cluster.call("DELETE", path)
+    await trio.sleep(60)
+    for claim in "cd":
+        assert await cluster.exists(path)
+        await cluster.call("DELETE", f"{N}/persistentvolumeclaims/{claim}")
+        await trio.sleep(60)
+    await cluster.gone(path)
+
+
 # Pods under deletion
 
 
