@@ -281,7 +281,7 @@ def test_a_table_has_the_same_rows_at_every_version(client, name):
         assert len(rows[0]) == 1
         assert all(found == rows[0] for found in rows)
     finally:
-        client.delete(f"{several[0].collection}/{sample['metadata']['name']}?gracePeriodSeconds=0")
+        client.delete(f"{several[0].collection}/{sample['metadata']['name']}?propagationPolicy=Background&gracePeriodSeconds=0")
 
 
 def test_the_classic_example(client):
@@ -311,7 +311,7 @@ def test_the_classic_example(client):
     of_type(client.put("/apis/batch/v1/namespaces/default/cronjobs/classic/status", json=status))
     found = of_type(client.get("/apis/batch/v2alpha1/namespaces/default/scheduledjobs/classic/status"))
     assert found["status"] == {"lastScheduleTime": "2026-01-01T00:00:00Z"}
-    assert client.delete("/apis/batch/v2alpha1/namespaces/default/scheduledjobs/classic").status_code == 200
+    assert client.delete("/apis/batch/v2alpha1/namespaces/default/scheduledjobs/classic?propagationPolicy=Background").status_code == 200
     assert client.get("/apis/batch/v1/namespaces/default/cronjobs/classic").status_code == 404
 
 
