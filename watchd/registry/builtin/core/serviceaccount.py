@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from watchd.registry.columns import AGE, NAME, Column
-from watchd.registry.strategy import Object, Strategy
+from watchd.registry.strategy import Object, Strategy, Warn
 from watchd.seams import Clock, Entropy
+from watchd.status import FieldError
+
+MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 
 
 class ServiceAccountStrategy(Strategy):
@@ -19,6 +22,15 @@ class ServiceAccountStrategy(Strategy):
         """Keep only the names of the secrets."""
         del old, subresource
         _names_only(obj)
+
+
+    def judge(self, obj: Object, old: Object | None, subresource: str, warn: Warn) -> list[FieldError]:
+        """Warn of an annotation that is new and deprecated."""
+        before = (old or {}).get("metadata", {}).get("annotations", {})
+        if MOUNTABLE in obj["metadata"].get("annotations", {}) and MOUNTABLE not in before:
+            advice = "prefer separate namespaces to isolate access to mounted secrets"
+            warn(f"metadata.annotations[{MOUNTABLE}]: deprecated in v1.32+; {advice}")
+        return super().judge(obj, old, subresource, warn)
 
 
 def _names_only(obj: Object) -> None:
