@@ -21,6 +21,7 @@ from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Wri
 from watchd.registry import metadata, translated
 from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
 from watchd.registry.changes import Grace, leave_time, same_content, split_status, with_propagation
+from watchd.registry.finalizers import finalizer_names
 from watchd.registry.managed.texts import Known
 from watchd.registry.managed.tracking import reset_fields, set_managed, settle_times
 from watchd.registry.registry import Endpoint, Registry
@@ -235,6 +236,7 @@ class Store:
         strategy.record(obj, None, "", user=caller.user, time=rfc3339(self.clock.now_ms()))
         problems = metadata.validate_create(obj["metadata"], namespaced=kind.namespaced, name_format=strategy.name_format)
         warnings: list[str] = []
+        problems += finalizer_names(kind, obj["metadata"])
         self._refuse(endpoint, obj, problems + strategy.judge(obj, None, "", warnings.append))
         if not strategy.enforced and caller is not CONTROLLER:
             warnings.append(NOT_ENFORCED)
@@ -422,6 +424,7 @@ class Store:
         if validate:
             problems = metadata.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
             warnings: list[str] = []
+            problems += finalizer_names(kind, new["metadata"])
             self._refuse(endpoint, new, problems + strategy.judge(new, old, subresource, warnings.append))
             attributes.warnings.extend(warnings)
         await self._admission.validate(attributes)
