@@ -23,12 +23,12 @@ _LAX_GROUPS = frozenset(
 )
 """Groups whose validation is that of metadata of any kind."""
 
-_LAX_KINDS = frozenset({"Event"})
+_LAX_KINDS = frozenset({("", "Event")})
 
 
 def finalizer_names(kind: Kind, meta: Mapping[str, Any]) -> list[FieldError]:
     """Return which finalizers have neither a domain nor a standard name, which objects of most built-in kinds may not have."""
-    if not meta.get("finalizers") or kind.custom or kind.group in _LAX_GROUPS or kind.names.kind in _LAX_KINDS:
+    if not meta.get("finalizers") or kind.custom or kind.group in _LAX_GROUPS or (kind.group, kind.names.kind) in _LAX_KINDS:
         return []
     why = "name is neither a standard finalizer name nor is it fully qualified"
     return [
