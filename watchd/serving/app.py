@@ -52,7 +52,7 @@ NO_WEBSOCKETS = "this server does not serve websockets: send the request without
 
 def create_app(
     handle: Handle, *, entropy: Entropy, patience: Patience | None = None, max_body: int = MAX_BODY
-) -> QuartTrio:
+) -> Application:
     """Mount the API on a Quart-Trio application.
 
     Args:

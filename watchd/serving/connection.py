@@ -17,6 +17,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 from hypercorn.config import Config
@@ -29,6 +30,8 @@ from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Connec
 from hypercorn.utils import parse_socket_addr
 
 from watchd.serving.sink import Patience
+from watchd.serving.tls import TlsTransport
+from watchd.serving.transport import HandedStream
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +163,7 @@ class Connection(TCPServer):
         config: Config,
         context: WorkerContext,
         state: LifespanState | ConnectionState,
-        stream: trio.SSLStream[trio.SocketStream] | trio.SocketStream,
+        stream: trio.SSLStream[trio.SocketStream] | trio.SocketStream | HandedStream,
     ) -> None:
         super().__init__(app, config, context, LifespanState({**state, STATE_KEY: self}), stream)  # type: ignore[arg-type]  # plain streams are meant too
         del self.idle_task
@@ -171,7 +174,12 @@ class Connection(TCPServer):
         self._reading: trio.CancelScope | None = None
         self._expected: list[float] = []
         self._nursery: trio.Nursery | None = None
-        self._socket = stream.transport_stream.socket if isinstance(stream, trio.SSLStream) else stream.socket
+        self._handed = stream.transport if isinstance(stream, HandedStream) else None
+        self._tls = isinstance(stream, trio.SSLStream) or isinstance(self._handed, TlsTransport)
+        if isinstance(stream, HandedStream):
+            self._socket: Any = stream.transport.sock
+        else:
+            self._socket = stream.transport_stream.socket if isinstance(stream, trio.SSLStream) else stream.socket
 
     # What applications and the door use.
 
@@ -182,6 +190,8 @@ class Connection(TCPServer):
 
     def peer_certificate(self) -> bytes | None:
         """Return the client's verified certificate, DER."""
+        if isinstance(self._handed, TlsTransport):
+            return self._handed.peer_certificate()
         if not isinstance(self.stream, trio.SSLStream):
             return None
         certificate: bytes | None = self.stream.getpeercert(binary_form=True)
@@ -205,7 +215,7 @@ class Connection(TCPServer):
     def abort(self) -> None:
         """Cut the connection off, whatever it does; no task is left waiting for the client."""
         self.dead = True
-        self._socket.close()
+        self._cut()
 
     # What Hypercorn calls.
 
@@ -247,7 +257,6 @@ class Connection(TCPServer):
         return True
 
     async def _serve(self) -> None:
-        ssl = isinstance(self.stream, trio.SSLStream)
         async with trio.open_nursery() as self._nursery:
             self.protocol = ProtocolWrapper(
                 self.app,
@@ -255,11 +264,11 @@ class Connection(TCPServer):
                 self.context,
                 Applications(self._nursery, APPS_PER_STREAM * self.config.h2_max_concurrent_streams),
                 ConnectionState(self.state),
-                ssl,
+                self._tls,
                 parse_socket_addr(self._socket.family, self._socket.getpeername()),
                 parse_socket_addr(self._socket.family, self._socket.getsockname()),
                 self.protocol_send,
-                self.stream.selected_alpn_protocol() if ssl else "http/1.1",
+                self._agreed() or "http/1.1",
             )
             await self.protocol.initiate()
             self._served = True
@@ -268,6 +277,12 @@ class Connection(TCPServer):
             finally:
                 # Also on cancellation: sends are shielded, and would hold the nursery up to their deadline.
                 self._end()
+
+    def _agreed(self) -> str | None:
+        """Return the protocol that TLS chose."""
+        if isinstance(self._handed, TlsTransport):
+            return self._handed.alpn
+        return self.stream.selected_alpn_protocol() if self._tls else None
 
     async def _read_data(self) -> None:
         while not self.dead:
@@ -311,7 +326,13 @@ class Connection(TCPServer):
             with trio.move_on_after(CLOSE_PATIENCE, shield=True):
                 with contextlib.suppress(*GONE):
                     await self.stream.aclose()
-        self._socket.close()
+        self._cut()
+
+    def _cut(self) -> None:
+        if self._handed is not None:
+            self._handed.close()
+        else:
+            self._socket.close()
 
     def _end(self) -> None:
         self.abort()

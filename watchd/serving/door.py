@@ -1,10 +1,12 @@
-"""The Hypercorn door: sockets bound here, connections served until shutdown, drained, and cut off at last."""
+"""The door: sockets bound here, connections served until shutdown, drained, and cut off at last."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,14 +17,20 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, LifespanState
 from hypercorn.utils import wrap_app
-from quart_trio import QuartTrio
 
 from watchd.serving import http2
+from watchd.serving.app import Application
 from watchd.serving.connection import Connection
+from watchd.serving.deadlines import Deadlines
+from watchd.serving.http1 import Http1Connection
 from watchd.serving.listeners import BACKLOG, Bound, Listener, addresses, bind
 from watchd.serving.loopback import LoopbackOnly
 
 log = logging.getLogger(__name__)
+
+
+NATIVE = False
+"""Whether HTTP/1.1 is served by the native door where nobody says so."""
 
 
 @attrs.frozen
@@ -35,6 +43,8 @@ class Limits:
     """Seconds for TLS: a client that says nothing holds a descriptor for no longer."""
     header_bytes: int = 64 * 1024
     """Of a request's line and headers: room for long tokens and selectors (Hypercorn: 16 KiB)."""
+    header_fields: int = 500
+    """Of a request, at the most, on the native door."""
     streams: int = 250
     """HTTP/2 streams, so watches, of one connection: Go's default (Hypercorn: 100). Times http2.STREAM_BYTES it is
     the most that waits for a connection's windows: 12 MiB."""
@@ -44,12 +54,13 @@ class Limits:
 
 
 async def serve(
-    app: QuartTrio,
+    app: Application,
     listeners: Sequence[Listener],
     *,
     shutdown: trio.Event,
     abort: trio.Event | None = None,
     limits: Limits | None = None,
+    native: bool = NATIVE,
     task_status: trio.TaskStatus[list[Bound]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an application until shutdown; returns when every connection is gone.
@@ -61,6 +72,7 @@ async def serve(
             time. Watches are ended by those who write them, who see the same event.
         abort: set to cut off whatever is left, at once.
         limits: what clients are allowed.
+        native: whether HTTP/1.1 is served by `http1.py`, and not by Hypercorn as HTTP/2 is.
         task_status: started with the bound addresses, once clients can connect.
 
     Raises:
@@ -71,17 +83,21 @@ async def serve(
     door = _Door(app, limits or Limits(), abort if abort is not None else trio.Event())
     contexts = [listener.tls.context() if listener.tls is not None else None for listener in listeners]
     bound: list[Bound] = []
+    ways: list[Callable[[Any], Awaitable[None]]] = []
     doors: list[tuple[Listener, trio.SocketListener | trio.SSLListener[trio.SocketStream]]] = []
     try:
         for listener, context in zip(listeners, contexts, strict=True):
             sockets = await bind(listener, backlog=door.limits.backlog)
             bound += addresses(listener, sockets)
             for sock in sockets:
-                tls = context and trio.SSLListener(sock, context, https_compatible=True)
+                tls = context and not native and trio.SSLListener(sock, context, https_compatible=True)
                 doors.append((listener, tls or sock))
+                served = door.app_for(listener)
+                ways.append(partial(door.native, served, context) if native else partial(door.hypercorn, served))
         async with trio.open_nursery() as lifespan:
             await door.start_application(lifespan)
-            await door.serve(doors, shutdown, partial(task_status.started, bound))
+            opened_doors = [(opened, way) for (_, opened), way in zip(doors, ways, strict=True)]
+            await door.serve(opened_doors, shutdown, partial(task_status.started, bound))
             await door.end_application()
             lifespan.cancel_scope.cancel()
     finally:
@@ -93,7 +109,8 @@ async def serve(
 class _Door:
     """The connections of one application and their common end."""
 
-    def __init__(self, app: QuartTrio, limits: Limits, abort: trio.Event) -> None:
+    def __init__(self, app: Application, limits: Limits, abort: trio.Event) -> None:
+        self._application = app
         self.limits = limits
         self._abort = abort
         self._config = _config(limits)
@@ -101,7 +118,9 @@ class _Door:
         self._app: AppWrapper = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
         self._state: LifespanState = LifespanState({})
         self._lifespan = Lifespan(self._app, self._config, self._state)
-        self._open: set[Connection] = set()
+        self._open: set[Connection | Http1Connection] = set()
+        self._native: set[Http1Connection] = set()
+        self._deadlines = Deadlines(self._native)
         self._closed = trio.Event()
 
     async def start_application(self, nursery: trio.Nursery) -> None:
@@ -113,48 +132,65 @@ class _Door:
 
     async def serve(
         self,
-        doors: Sequence[tuple[Listener, Any]],
+        doors: Sequence[tuple[Any, Callable[[Any], Awaitable[None]]]],
         shutdown: trio.Event,
         started: Callable[[], None],
     ) -> None:
         """Accept until shutdown, then drain."""
         async with trio.open_nursery() as connections:
+            connections.start_soon(self._deadlines.run)
             try:
                 async with trio.open_nursery() as accepting:
-                    for listener, opened in doors:
-                        app = self._app if listener.tls is not None else LoopbackOnly(self._app)
-                        accepting.start_soon(
-                            partial(
-                                trio.serve_listeners,
-                                partial(self._connection, app),
-                                [opened],
-                                handler_nursery=connections,
-                            )
-                        )
+                    for opened, way in doors:
+                        accepting.start_soon(partial(trio.serve_listeners, way, [opened], handler_nursery=connections))
                     started()
                     await _either(shutdown, self._abort)
                     accepting.cancel_scope.cancel()
                 await self._drain()
             finally:
-                for connection in self._open:
+                for connection in list(self._open):
                     connection.abort()
             connections.cancel_scope.cancel()
 
-    async def _connection(self, app: AppWrapper, stream: Any) -> None:
+    def app_for(self, listener: Listener) -> AppWrapper:
+        """Return the application as a listener's clients may reach it under Hypercorn."""
+        return self._app if listener.tls is not None else LoopbackOnly(self._app)
+
+    async def native(self, app: AppWrapper, context: ssl.SSLContext | None, stream: trio.SocketStream) -> None:
+        """Serve a connection in HTTP/1.1, and have Hypercorn go on with it where it says something else."""
+        sock = socket.socket(fileno=stream.socket.detach())
+        sock.setblocking(False)
+        connection = Http1Connection(self._application, self.limits, self._deadlines, sock, context)
+        self._open.add(connection)
+        self._native.add(connection)
+        handed = None
+        try:
+            handed = await connection.run()
+        finally:
+            self._native.discard(connection)
+            self._left(connection)
+        if handed is not None:
+            await self.hypercorn(app, handed)
+
+    async def hypercorn(self, app: AppWrapper, stream: Any) -> None:
+        """Serve a connection by Hypercorn."""
         connection = Connection(app, self._config, self._context, self._state, stream)
         self._open.add(connection)
         try:
             await connection.run()
         finally:
-            self._open.discard(connection)
-            if not self._open:
-                self._closed.set()
+            self._left(connection)
+
+    def _left(self, connection: Connection | Http1Connection) -> None:
+        self._open.discard(connection)
+        if not self._open:
+            self._closed.set()
 
     async def _drain(self) -> None:
         """Let requests under way end; returns when all have, at the end of the grace time, or on abort."""
         await self._context.terminated.set()
         self._closed = trio.Event()
-        for connection in self._open:
+        for connection in list(self._open):
             connection.drain()
         if not self._open:
             return

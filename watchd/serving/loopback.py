@@ -50,7 +50,7 @@ class LoopbackOnly:
         if scope["type"] == "lifespan" or all(map(is_loopback_name, hosts)):
             await self._app(scope, receive, send, sync_spawn, call_soon)
             return
-        response = _refusal(hosts[0])
+        response = refusal(hosts[0])
         kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
         body = response.body
         headers = encode_headers(Headers([*response.headers, ("Content-Length", str(len(body)))]))  # type: ignore[arg-type]  # bytes
@@ -58,6 +58,7 @@ class LoopbackOnly:
         await send({"type": f"{kind}.body", "body": body, "more_body": False})
 
 
-def _refusal(host: str) -> Response:
+def refusal(host: str) -> Response:
+    """Answer a request to another name."""
     message = f'host "{host}" is refused: without TLS the server answers to localhost, 127.0.0.1 and [::1] only'
     return status_response(StatusError(Reason.FORBIDDEN, message))

@@ -152,8 +152,14 @@ class Door:
         return f"https://{self.tls}"
 
 
+@pytest.fixture(params=[True, False], ids=["native", "hypercorn"])
+def native(request):
+    """Whether HTTP/1.1 is served by the native door; all of HTTP/2 is Hypercorn's on both."""
+    return request.param
+
+
 @pytest.fixture
-def open_door(certificate, nursery):
+def open_door(certificate, nursery, native):
     """Start a door for a handler: `async with open_door(handle) as door`. At its end it is aborted."""
 
     @contextlib.asynccontextmanager
@@ -170,6 +176,7 @@ def open_door(certificate, nursery):
                 shutdown=shutdown,
                 abort=abort,
                 limits=limits or Limits(),
+                native=native,
                 task_status=task_status,
             )
             closed.set()

@@ -1,0 +1,401 @@
+"""The native door's HTTP/1.1: one client's connection, whose requests go straight to the API.
+
+Reads and writes are plain calls on a socket that does not block; a request costs no task, no scope and no message. What
+it does not speak it hands over with the bytes that it read: HTTP/2, and websockets' handshakes, are Hypercorn's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import socket
+import ssl
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+import orjson
+import trio
+
+from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
+from watchd.serving.answer import answer_headers, audit_id, status_response
+from watchd.serving.app import BODILESS, INTERNAL, Application
+from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
+from watchd.serving.deadlines import Deadlines
+from watchd.serving.head import END, PREFACE, BadHead, Head, parse
+from watchd.serving.http1_body import Http1Body, Reader
+from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
+from watchd.serving.incoming import DRAIN_BODY
+from watchd.serving.loopback import is_loopback_name, refusal
+from watchd.serving.sink import PIECE
+from watchd.serving.tls import TlsTransport
+from watchd.serving.transport import GONE, RECEIVE, HandedStream, PlainTransport
+from watchd.status import Reason, StatusError, internal
+
+if TYPE_CHECKING:
+    from watchd.serving.door import Limits
+
+log = logging.getLogger(__name__)
+
+LINGER = 1.0
+"""Seconds for a client to read an answer behind which its connection closes. Closing on bytes that were not read makes
+the kernel reset the connection, and throw the answer away."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+NOTHING = b""
+
+accepts = lru_cache(256)(accepts_gzip)
+loopback = lru_cache(256)(is_loopback_name)
+
+
+class Http1Connection:
+    """One client's connection. It is its own reader and the one writer of its socket."""
+
+    __slots__ = (
+        "_app", "_deadlines", "_draining", "_idle", "_limits", "_peer", "_plain", "_reader", "_scope", "_started",
+        "_transport", "_writer", "deadline",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        app: Application,
+        limits: Limits,
+        deadlines: Deadlines,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        """Serve a socket that does not block.
+
+        Args:
+            app: whose handler answers.
+            limits: what the client is allowed.
+            deadlines: that look after this connection's.
+            sock: connected; closed by `run`, unless it is handed over.
+            context: for TLS. Without it only requests to loopback names are served.
+
+        """
+        self._app = app
+        self._limits = limits
+        self._deadlines = deadlines
+        self._plain = context is None
+        plain = PlainTransport(sock)
+        self._transport = plain if context is None else TlsTransport(plain, context)
+        self._reader = Reader(self._transport)
+        self._writer = Writer(self._transport, self, deadlines, app.patience.answer)
+        self._scope = trio.CancelScope()
+        self._peer = ""
+        self._draining = False
+        self._idle = True
+        self._started = False
+        self.deadline = math.inf
+
+    # What the door does with it.
+
+    async def run(self) -> HandedStream | None:
+        """Serve the connection to its end, or return it where another has to go on with it. Raises nothing."""
+        handed = None
+        try:
+            with self._scope:
+                self._peer = self._transport.sock.getpeername()[0]
+                handed = await self._serve()
+        except (SinkClosed, OSError, *GONE):
+            pass  # The client is gone, or was ended.
+        except Exception:  # The boundary of one client: what it provokes must not reach the others.
+            log.exception("connection ended by an error")
+        finally:
+            self.deadline = math.inf
+            if handed is None:
+                self._transport.close()
+        return handed
+
+    def drain(self) -> None:
+        """Close as soon as no request is open: at once if none is."""
+        self._draining = True
+        if self._idle:
+            self._transport.end()
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection off, whatever it does."""
+        self._transport.close()
+        self._scope.cancel()
+
+    def expire(self) -> None:
+        """End it: it was idle for too long, or took nothing of its answer."""
+        if self._idle:
+            self._transport.end()
+        self.abort()
+
+    # One request after the other.
+
+    async def _serve(self) -> HandedStream | None:
+        transport = self._transport
+        if isinstance(transport, TlsTransport):
+            self._deadlines.set(self, trio.current_time() + self._limits.handshake)
+            await transport.handshake()
+            if transport.alpn == "h2":
+                return HandedStream(transport, b"")
+        while True:
+            try:
+                data = await self._next()
+                if data is None:
+                    break
+                head = parse(data, self._limits.header_fields) if data != PREFACE else None
+            except BadHead as error:
+                self._idle = False
+                await self._refuse(error)
+                break
+            if head is None or head.websocket:
+                return HandedStream(transport, data + self._reader.rest)
+            self._idle = False
+            if not await self._exchange(head):
+                await self._end()
+                break
+            self._idle = True
+            if self._draining:
+                break
+        transport.end()
+        return None
+
+    async def _next(self) -> bytes | None:
+        """Return the next request's head, or None at the connection's end. Raises BadHead for one that never ends."""
+        reader = self._reader
+        data = reader.rest
+        self._deadlines.set(self, trio.current_time() + self._limits.idle)
+        if not data:
+            data = await reader.transport.receive()
+            if not data:
+                return None
+        else:
+            # Pipelined: one client's many requests must not keep the others waiting.
+            await trio.lowlevel.checkpoint()
+        while data.startswith(b"\r\n"):
+            # RFC 9112 section 2.2: some clients end a body with a line end too many.
+            data = data[2:]
+        end = data.find(END)
+        if end < 0:
+            data, end = await self._rest_of_head(data)
+            if end < 0:
+                return None
+        if end > self._limits.header_bytes:
+            raise BadHead(431, "request header fields too large")
+        self.deadline = math.inf
+        end += len(END)
+        reader.rest = data[end:]
+        return data[:end]
+
+    async def _rest_of_head(self, begun: bytes) -> tuple[bytes, int]:
+        """Read on until a head is whole; it has the time of an idle connection once more, and no longer."""
+        self._deadlines.set(self, trio.current_time() + self._limits.idle)
+        data = bytearray(begun)
+        looked = 0
+        while True:
+            self._look(data, looked)
+            looked = max(0, len(data) - len(END) + 1)
+            part = await self._transport.receive()
+            if not part:
+                if data.strip(b"\r\n"):
+                    raise BadHead(400, "malformed request: unexpected EOF")
+                return b"", -1
+            data += part
+            if data.startswith(b"\r\n"):
+                del data[:2]
+                looked = 0
+            found = data.find(END, looked)
+            if found >= 0:
+                return bytes(data), found
+
+    def _look(self, data: bytearray, start: int) -> None:
+        """Refuse early what cannot become a head, such as one whose lines end without CR and which so never ends."""
+        if len(data) > self._limits.header_bytes:
+            raise BadHead(431, "request header fields too large")
+        at = data.find(b"\n", start)
+        while at >= 0:
+            if at == 0 or data[at - 1] != 0x0D:
+                raise BadHead(400, "malformed request: a line ends without CR")
+            at = data.find(b"\n", at + 1)
+
+    async def _exchange(self, head: Head) -> bool:
+        """Answer one request; tell whether another can follow."""
+        headers = head.headers
+        audit = audit_id(headers, self._app.entropy)
+        patience = self._app.patience
+        expect = headers.get("expect") if head.http11 else None
+        body = None
+        if head.length:
+            invite = self._invite if expect is not None else None
+            body = Http1Body(self._reader, head, self._app.max_body, patience.answer, invite)
+        response = await self._ask(head, body, audit, expect)
+        close = head.close or (body is not None and not await body.drain()) or self._draining
+        self._writer.patience = patience.watch if response.watch else patience.answer
+        try:
+            return await self._answer(head, response, audit, close=close)
+        except (trio.Cancelled, SinkClosed, *GONE):
+            raise
+        except Exception:  # What was begun is cut off, since its client must not take it for whole.
+            log.exception("an answer was cut off", extra={"audit_id": audit})
+            return False
+
+    async def _ask(self, head: Head, body: Http1Body | None, audit: str, expect: str | None) -> Response:
+        headers = head.headers
+        if self._plain and "host" in headers and not loopback(headers["host"]):
+            return refusal(headers["host"])
+        if expect is not None and expect.lower() != "100-continue":
+            return Response(417, [("Content-Type", "text/plain")], b"unsupported expectation\n")
+        transport = self._transport
+        request = Request(
+            method=head.method,
+            raw_path=head.path,
+            raw_query=head.query,
+            headers=headers,
+            read_body=body.read if body is not None else _no_body,
+            peer=self._peer,
+            peer_certificate=transport.peer_certificate() if isinstance(transport, TlsTransport) else None,
+        )
+        try:
+            return await self._app.handle(request)
+        except Exception:  # The boundary of one request: its client gets a Status, the log the traceback.
+            log.exception("error in a handler", extra={"audit_id": audit})
+            return status_response(internal(INTERNAL))
+
+    def _invite(self) -> None:
+        with contextlib.suppress(*GONE):
+            self._transport.send_nowait(CONTINUE)
+
+    # Answers.
+
+    async def _answer(self, head: Head, response: Response, audit: str, *, close: bool) -> bool:
+        headers = answer_headers(response, audit)
+        if close:
+            headers.append(("Connection", "close"))
+        body = response.body
+        gzip = (
+            not response.watch
+            and (not isinstance(body, bytes) or len(body) > GZIP_THRESHOLD)
+            and head.method != "HEAD"
+            and accepts(head.headers.get("accept-encoding", ""))
+            and all(name.lower() != "content-encoding" for name, _ in headers)
+        )
+        if isinstance(body, bytes) and not gzip:
+            if response.status not in BODILESS:
+                headers.append(("Content-Length", str(len(body))))
+            await self._send(head_bytes(response.status, headers), NOTHING if head.method == "HEAD" else body)
+            return not close
+        if not head.http11:
+            close = True
+        await self._stream(head, response, headers, audit, gzip=gzip)
+        return not close
+
+    async def _send(self, head: bytes, body: bytes) -> None:
+        if len(body) <= PIECE:
+            await self._writer.send_all(head + body)
+            return
+        await self._writer.send_all(head)
+        view = memoryview(body)
+        for start in range(0, len(view), PIECE):
+            if self._writer.send_nowait(view[start : start + PIECE]):
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._writer.flush()
+
+    async def _stream(
+        self, head: Head, response: Response, headers: list[tuple[str, str]], audit: str, *, gzip: bool
+    ) -> None:
+        if head.method == "HEAD" or response.status in BODILESS:
+            await self._send(head_bytes(response.status, headers), b"")
+            return
+        if head.http11:
+            headers.append(("Transfer-Encoding", "chunked"))
+        self._started = False
+        sink: Http1Sink | None = None
+
+        async def open_body(compressed: bool) -> Sink:  # noqa: FBT001  # OpenBody's
+            nonlocal sink
+            fields = headers + list(GZIP_HEADERS) if compressed else headers
+            sink = Http1Sink(self._writer, head_bytes(response.status, fields), self._mark, chunked=head.http11)
+            return sink
+
+        body = response.body
+        try:
+            if gzip:
+                gzipped = GzipSink(open_body)
+                if isinstance(body, bytes):
+                    await gzipped.send_all(body)
+                else:
+                    await body.run(gzipped)
+                await gzipped.finish()
+            elif response.watch:
+                await open_body(False)
+                await cast("Http1Sink", sink).start()
+                await self._watch(cast("Stream", body), cast("Http1Sink", sink))
+            else:
+                await cast("Stream", body).run(await open_body(False))
+        except (trio.Cancelled, SinkClosed, *GONE):
+            raise
+        except Exception:
+            if self._started:
+                raise
+            log.exception("an answer could not be begun", extra={"audit_id": audit})
+            failed = status_response(internal(INTERNAL))
+            await self._answer(head, failed, audit, close=True)
+            raise SinkClosed("an answer could not be begun") from None
+        await cast("Http1Sink", sink).close()
+
+    def _mark(self) -> None:
+        self._started = True
+
+    async def _watch(self, stream: Stream, sink: Http1Sink) -> None:
+        """Run a watch until its end, or until its client leaves; closing one direction is leaving, as in the reference."""
+        gone = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_when_gone, nursery.cancel_scope)
+            try:
+                await stream.run(sink)
+                gone = False
+            except SinkClosed:
+                pass
+            nursery.cancel_scope.cancel()
+        if gone:
+            raise SinkClosed("the client is gone")
+
+    async def _cancel_when_gone(self, scope: trio.CancelScope) -> None:
+        reader = self._reader
+        try:
+            # A client that sends more than it may is no longer listened to; writing will tell when it is gone.
+            while len(reader.rest) < RECEIVE:
+                data = await self._transport.receive()
+                if not data:
+                    break
+                reader.rest += data
+            else:
+                return
+        except GONE:
+            pass
+        scope.cancel()
+
+    # Ends.
+
+    async def _refuse(self, error: BadHead) -> None:
+        """Answer what is no request, and close: nobody knows where the next would begin."""
+        status = StatusError(Reason.BAD_REQUEST, error.message).to_object()
+        status["code"] = error.status
+        body = orjson.dumps(status) + b"\n"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+        await self._send(head_bytes(error.status, headers), body)
+        await self._end()
+
+    async def _end(self) -> None:
+        """Close behind an answer that its client is to have."""
+        self._transport.end()
+        dropped = 0
+        with trio.move_on_after(LINGER), contextlib.suppress(*GONE):
+            while dropped < DRAIN_BODY:
+                data = await self._transport.receive()
+                if not data:
+                    return
+                dropped += len(data)
+
+
+async def _no_body(_limit: int) -> bytes:
+    return b""
