@@ -9,7 +9,8 @@ from watchd import server
 from watchd.cli import main
 from watchd.registry.managed.texts import Known
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Caller, Store
+from watchd.registry.store import Store
+from watchd.registry.writes import Caller
 
 Object = dict[str, Any]
 

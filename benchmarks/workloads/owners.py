@@ -39,7 +39,8 @@ from watchd.api.options import UpdateOptions
 from watchd.crd.install import kind_of
 from watchd.registry.attributes import Attributes
 from watchd.registry.registry import Endpoint, Registry
-from watchd.registry.store import Caller, Store
+from watchd.registry.store import Store
+from watchd.registry.writes import Caller
 from watchd.seams import SystemEntropy
 
 Object = dict[str, Any]

@@ -99,6 +99,20 @@ def test_every_way_in_and_out(client):
     assert client.get(f"{V1}/a").status_code == 404
 
 
+def test_a_dry_run_and_a_name_that_is_taken(client):
+    put_in(client)
+    dry = client.post(V2, params={"dryRun": "All"}, json=thing("b", "v2", host="h2", port="81"))
+    assert (dry.status_code, dry.json()["spec"]) == (201, {"host": "h2", "port": "81"})
+    patched = client.patch(
+        f"{V2}/a", params={"dryRun": "All"}, json={"spec": {"port": "9"}}, headers={"Content-Type": "application/merge-patch+json"}
+    )
+    assert (patched.status_code, patched.json()["spec"]) == (200, {"host": "h1", "port": "9"})
+    taken = client.post(V2, json=thing("a", "v2", host="h3"))
+    assert (taken.status_code, taken.json()["reason"]) == (409, "AlreadyExists")
+    assert client.get(f"{V1}/a").json()["spec"] == {"hostPort": "h1:80"}
+    assert client.get(f"{V1}/b").status_code == 404
+
+
 def test_apply_at_one_version_over_owners_at_another(client):
     headers = {"Content-Type": "application/apply-patch+yaml"}
     one = client.patch(f"{V1}/a", params={"fieldManager": "one"}, headers=headers, json=thing("a", hostPort="h1:80"))

@@ -12,8 +12,9 @@ import trio
 
 from storage.errors import StorageError
 from watchd.registry.builtin.common.addresses import IP, IPV4, IPV6, Network, parse, parse_range
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.view import load_hub
+from watchd.registry.writes import Deletion
 from watchd.seams import Entropy
 from watchd.status import Reason, StatusError
 

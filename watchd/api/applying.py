@@ -14,8 +14,8 @@ from watchd.api.options import PatchOptions
 from watchd.registry.managed.errors import ManagedError
 from watchd.registry.managed.tracking import reset_fields
 from watchd.registry.metadata import decode_error
+from watchd.registry.refusals import parse_resource_version
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import parse_resource_version
 from watchd.status import StatusError, bad_request, conflict, internal, json_type
 
 Object = dict[str, Any]

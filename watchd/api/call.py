@@ -15,7 +15,7 @@ from watchd.api.requestinfo import RequestInfo
 from watchd.api.warning import warning_headers
 from watchd.auth.user import User
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Caller, Deletion
+from watchd.registry.writes import Caller, Deletion
 from watchd.seams import Runner, T, Ts
 
 Object = dict[str, Any]

@@ -19,8 +19,8 @@ from watchd.auth.authentication import AuthenticatorChain, Credentials
 from watchd.auth.authorization import Attributes, Authorizer, require
 from watchd.auth.impersonation import impersonated
 from watchd.auth.user import User
+from watchd.registry.refusals import storage_failure
 from watchd.registry.registry import Endpoint, Registry
-from watchd.registry.store import storage_failure
 from watchd.status import Reason, StatusError, method_not_allowed, no_such_resource
 
 Answer = Callable[[Request], Awaitable[Response]]

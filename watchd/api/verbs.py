@@ -36,9 +36,10 @@ from watchd.api.watching import plan_watch
 from watchd.registry import metadata
 from watchd.registry.kind import SUBRESOURCE_VERBS
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Caller, Store, Written
+from watchd.registry.store import Store
 from watchd.registry.translated import ready
 from watchd.registry.view import View, load
+from watchd.registry.writes import Caller, Written
 from watchd.seams import Entropy, Runner, rfc3339
 from watchd.status import (
     Reason,

@@ -13,9 +13,10 @@ from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.controllers.worklist import Worklist
 from watchd.registry.builtin.core.secret import SERVICE_ACCOUNT_NAME, SERVICE_ACCOUNT_TOKEN
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.registry.view import load_hub
+from watchd.registry.writes import Deletion
 from watchd.status import Reason, StatusError
 
 Object = dict[str, Any]

@@ -12,9 +12,10 @@ from watchd.controllers.following import follow
 from watchd.controllers.service_pods import Pod, selector_of, selects
 from watchd.controllers.slices import MANAGED_BY, MANAGER, SERVICE_NAME, Slice, plan
 from watchd.controllers.worklist import Worklist
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.registry.view import load_hub
+from watchd.registry.writes import Deletion
 from watchd.status import Reason, StatusError
 
 Object = dict[str, Any]

@@ -17,9 +17,10 @@ from watchd.controllers.following import follow
 from watchd.controllers.service_pods import families_of, is_headless, selector_of
 from watchd.controllers.slices import HEADLESS_LABEL, MANAGED_BY, MANAGER, SERVICE_NAME
 from watchd.controllers.worklist import Worklist
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.registry.view import load_hub
+from watchd.registry.writes import Deletion
 
 Object = dict[str, Any]
 Name = tuple[str, str]

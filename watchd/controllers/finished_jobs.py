@@ -12,8 +12,9 @@ from storage.types import Key, Op, Record, Stored, path_of
 from watchd.controllers.deadlines import Deadlines
 from watchd.controllers.following import follow
 from watchd.controllers.worklist import Worklist
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.view import load_hub
+from watchd.registry.writes import Deletion
 from watchd.status import Reason, StatusError
 
 Object = dict[str, Any]

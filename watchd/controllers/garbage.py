@@ -19,9 +19,10 @@ from storage.types import Key, Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import Deletion, Store
+from watchd.registry.store import Store
 from watchd.registry.value import header_of
 from watchd.registry.view import load
+from watchd.registry.writes import Deletion
 from watchd.status import Reason, StatusError
 
 Object = dict[str, Any]

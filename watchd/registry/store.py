@@ -2,6 +2,9 @@
 
 The way of a write (DESIGN section 3): default, Admission.mutate, Strategy.prepare, validate, Admission.validate, convert to the
 hub, encode, append. A lost race starts again from a fresh read.
+
+The file is long: the ways of create, update and delete stand side by side, because their order is what makes them right. What is asked and
+answered is in writes.py, what is refused in refusals.py.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import attrs
 import orjson
 import trio
 
@@ -18,8 +20,8 @@ from conversion.webhook import Unconverted
 from storage import errors as storage_errors
 from storage.log import Log
 from storage.types import NOTHING, Check, Key, Op, Record, Revision, Stored, Write, path_of
-from watchd.registry import metadata, translated
-from watchd.registry.attributes import Admission, Attributes, Operation, UserInfo
+from watchd.registry import metadata, refusals, translated
+from watchd.registry.attributes import Admission, Attributes, Operation
 from watchd.registry.changes import Grace, leave_time, same_content, split_status, with_propagation
 from watchd.registry.finalizers import finalizer_names
 from watchd.registry.managed.texts import Known
@@ -29,16 +31,13 @@ from watchd.registry.stock import Stock
 from watchd.registry.strategy import NOT_ENFORCED
 from watchd.registry.value import encode, header_of, says_the_same, stored_at_hub
 from watchd.registry.view import load, load_hub, load_known
+from watchd.registry.writes import CONTROLLER, Caller, Change, Deletion, Written
 from watchd.seams import Clock, Entropy, rfc3339
 from watchd.status import (
     FieldError,
     Reason,
     StatusError,
-    already_exists,
     conflict,
-    expired,
-    go_quote,
-    internal,
     invalid,
     not_found,
 )
@@ -53,66 +52,11 @@ ObserveAppend = Callable[[float], None]
 
 W = TypeVar("W", "Written", "Written | None")
 
-Change = Callable[[Object], Awaitable[Object]]
-"""From a copy of the current object at the request's version to the wanted one. Called again after a lost race."""
-
 GENERATE_ATTEMPTS = 8
 """How often a generated name that is taken is made anew, as the reference does."""
 
-UINT64_LIMIT = 1 << 64
-"""A resourceVersion is less: the reference's type for it."""
-
-UINT64_DIGITS = len(str(UINT64_LIMIT))
-"""Longer numbers are out of range, whatever they are; Python limits their conversion."""
-
-GROUPS_IN_KEYS = frozenset({"apiextensions.k8s.io"})
-"""The built-in groups that the reference's keys name."""
-
 SCAN_PAGE = 500
 """Keys looked at in one go while a collection is walked: about a millisecond of the loop."""
-
-
-@attrs.frozen
-class Caller:
-    """Who writes, and how."""
-
-    user: UserInfo | None = None
-    """None for the server's own controllers."""
-    dry_run: bool = False
-    warnings: list[str] = attrs.field(factory=list)
-    """Filled with texts for the Warning header."""
-    manager: str = "watchd"
-    """What managedFields call the caller."""
-
-
-CONTROLLER = Caller()
-"""The server's own controllers."""
-
-
-@attrs.frozen
-class Deletion:
-    """What a delete asks for (metav1.DeleteOptions)."""
-
-    uid: str = ""
-    """Precondition, or empty."""
-    resource_version: str = ""
-    """Precondition, or empty."""
-    propagation: str = ""
-    """Background, Foreground, Orphan, or empty for the kind's default."""
-    grace: int | None = None
-    """Seconds that the object is left, for kinds that know such a time."""
-
-
-@attrs.frozen
-class Written:
-    """What a write came to."""
-
-    object: Object
-    """At the request's version, with its resourceVersion."""
-    stored: Stored | None
-    """What is stored now; None after a dry run and for what was removed."""
-    created: bool = False
-    removed: bool = False
 
 
 class Store:
@@ -201,7 +145,7 @@ class Store:
                 if error.reason is not Reason.ALREADY_EXISTS or not generated:
                     raise
                 if attempt == attempts - 1:
-                    raise _no_name_left(error) from error
+                    raise refusals.no_name_left(error) from error
         raise AssertionError("unreachable")
 
     async def _create(
@@ -249,15 +193,15 @@ class Store:
         key = endpoint.key(attributes.namespace, attributes.name)
         if caller.dry_run:
             if (found := await self.log.get(key)) is not None:
-                raise _taken(endpoint, attributes.name, found)
-            return Written(_as_stored(endpoint, obj), None, created=True)
+                raise refusals.taken(endpoint, attributes.name, found)
+            return Written(await _as_stored(endpoint, obj), None, created=True)
         metadata.drop_resource_version(obj["metadata"])
         try:
             with trio.CancelScope(shield=bool(attributes.ended)):
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
         except storage_errors.Conflict as error:
             if error.key == key:
-                raise _taken(endpoint, attributes.name, await self.log.get(key)) from error
+                raise refusals.taken(endpoint, attributes.name, await self.log.get(key)) from error
             return None
         _set_revision(obj, stored.revision)
         return Written(obj, stored, created=True)
@@ -349,7 +293,7 @@ class Store:
                     raise not_found(endpoint.group, endpoint.resource, name)
                 if uid:
                     # Whoever names a uid means an object that was there, and must not bring it back as another one.
-                    raise conflict(endpoint.group, endpoint.resource, name, _other_uid(endpoint, key, uid, ""))
+                    raise conflict(endpoint.group, endpoint.resource, name, refusals.other_uid(endpoint, key, uid, ""))
                 try:
                     return await self.create(endpoint, namespace, await create(), caller, tracked=tracked)
                 except StatusError as error:
@@ -384,8 +328,8 @@ class Store:
         """Compare the uid asked for and the new object's resourceVersion with what is stored."""
         old_uid = old["metadata"].get("uid", "")
         if uid and uid != old_uid:
-            raise conflict(endpoint.group, endpoint.resource, name, _other_uid(endpoint, stored.key, uid, old_uid))
-        revision = parse_resource_version(new["metadata"].get("resourceVersion") or "")
+            raise conflict(endpoint.group, endpoint.resource, name, refusals.other_uid(endpoint, stored.key, uid, old_uid))
+        revision = refusals.parse_resource_version(new["metadata"].get("resourceVersion") or "")
         if revision == NOTHING:
             if not endpoint.kind.strategy.unconditional_update:
                 metadata.require_resource_version({}, group=endpoint.group, resource=endpoint.resource, name=name)
@@ -457,7 +401,7 @@ class Store:
                 return Written(new, stored if fresh and not caller.dry_run else None)
         if caller.dry_run:
             _set_revision(new, stored.revision)
-            return Written(_as_stored(endpoint, new), None)
+            return Written(await _as_stored(endpoint, new), None)
         written = await self._put(endpoint, key, new, stored.revision, checks, known)
         _set_revision(new, written.revision)
         return Written(new, written)
@@ -512,7 +456,7 @@ class Store:
             stored = await self.get(endpoint, namespace, name)
             await translated.ready(endpoint.kind, endpoint.version.name, [stored])
             obj = load(endpoint.kind, endpoint.version.name, stored)
-            _check_deletion(endpoint, name, deletion, obj)
+            refusals.check_deletion(endpoint, name, deletion, obj)
             attributes = self._attributes(Operation.DELETE, endpoint, namespace, None, obj, "", caller)
             attributes.name = name
             await self._admission.mutate(attributes)
@@ -663,7 +607,7 @@ class Store:
             message = "the name and namespace together are too long to be stored"
             raise StatusError(Reason.INVALID, message) from error
         except storage_errors.StorageError as error:
-            raise storage_failure(error) from error
+            raise refusals.storage_failure(error) from error
         self._observe_append(trio.current_time() - started)
         return record
 
@@ -700,92 +644,13 @@ class Store:
             raise invalid(endpoint.group, endpoint.kind.names.kind, obj["metadata"].get("name") or "", found)
 
 
-def storage_failure(error: storage_errors.StorageError) -> StatusError:
-    """Say in the protocol's words what the log fails with."""
-    match error:
-        case storage_errors.LogFull():
-            return StatusError(Reason.INSUFFICIENT_STORAGE, f"the write was not stored: {error}")
-        case storage_errors.OutcomeUnknown():
-            return StatusError(
-                Reason.INTERNAL_ERROR, f"outcome unknown: the write may or may not have been stored: {error}"
-            )
-        case storage_errors.Compacted():
-            return expired(f"the state that was being read has been compacted meanwhile: {error}")
-        case storage_errors.LogClosed():
-            return StatusError(Reason.SERVICE_UNAVAILABLE, f"the log takes no writes: {error}", retry_after=1)
-        case _:
-            return StatusError(Reason.INTERNAL_ERROR, f"Internal error occurred: {error}")
-
-
-def parse_resource_version(text: str) -> Revision:
-    """Read a resourceVersion; "" is 0. Raises StatusError 500 for anything else, as the reference does (PROTOCOL section 1)."""
-    if not text:
-        return NOTHING
-    why = ""
-    if not text.isascii() or not text.isdigit():
-        why = "invalid syntax"
-    elif len(text) > UINT64_DIGITS or int(text) >= UINT64_LIMIT:
-        why = "value out of range"
-    if why:
-        raise internal(f"strconv.ParseUint: parsing {go_quote(text)}: {why}")
-    return Revision(int(text))
-
-
-def _other_uid(endpoint: Endpoint, key: Key, asked: str, found: str) -> str:
-    """Say that a uid is not the stored one: clients look for these words, and for the key that etcd would have."""
-    group = f"{endpoint.group}/" if endpoint.kind.custom or endpoint.group in GROUPS_IN_KEYS else ""
-    path = f"/registry/{group}{endpoint.resource}/{path_of(key)}"
-    why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
-    return f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
-
-
-def _taken(endpoint: Endpoint, name: str, found: Stored | None) -> StatusError:
-    """409 for a name that is taken, or was a moment ago."""
-    meta = load(endpoint.kind, endpoint.version.name, found)["metadata"] if found else {}
-    deleting = "deletionTimestamp" in meta
-    return already_exists(endpoint.group, endpoint.resource, name, deleting=deleting)
-
-
-def _no_name_left(error: StatusError) -> StatusError:
-    """Say that no generated name was free (errors.NewGenerateNameConflict): the client may try again."""
-    return StatusError(
-        Reason.ALREADY_EXISTS,
-        f"{error.message}, the server was not able to generate a unique name for the object",
-        name=error.name,
-        group=error.group,
-        kind=error.kind,
-        retry_after=1,
-    )
-
-
-def _as_stored(endpoint: Endpoint, obj: Object) -> Object:
-    """Return an object as it would be read back: by way of the hub, which may not know all of it."""
+async def _as_stored(endpoint: Endpoint, obj: Object) -> Object:
+    """Return an object as it would be read back: by way of the hub, which may not know all of it. Raises StatusError 500."""
     kind, version = endpoint.kind, endpoint.version.name
-    return obj if kind.is_hub(version) else kind.from_hub(kind.to_hub(obj, version), version)
+    if kind.is_hub(version):
+        return obj
+    return await translated.from_hub(kind, await translated.to_hub(kind, obj, version), version)
 
 
 def _set_revision(obj: Object, revision: Revision) -> None:
     obj["metadata"]["resourceVersion"] = str(revision)
-
-
-def _check_deletion(endpoint: Endpoint, name: str, deletion: Deletion, obj: Object) -> None:
-    kind, meta = endpoint.kind.names.kind, obj["metadata"]
-    if endpoint.kind.strategy.delete_conflicts_briefly:
-        asked = (("UID", deletion.uid, meta.get("uid")), ("ResourceVersion", deletion.resource_version, meta.get("resourceVersion")))
-        for field, wanted, found in asked:
-            if wanted and wanted != found:
-                why = f"precondition failed: {field} in precondition: {wanted}, {field} in object meta: {found}"
-                raise conflict(endpoint.group, endpoint.resource, name, why)
-    if deletion.uid and deletion.uid != meta.get("uid"):
-        why = (
-            f"the UID in the precondition ({deletion.uid}) does not match the UID in record ({meta.get('uid')}). "
-            "The object might have been deleted and then recreated"
-        )
-        raise conflict(endpoint.group, kind, name, why)
-    revision = meta.get("resourceVersion")
-    if deletion.resource_version and deletion.resource_version != revision:
-        why = (
-            f"the ResourceVersion in the precondition ({deletion.resource_version}) does not match the ResourceVersion in "
-            f"record ({revision}). The object might have been modified"
-        )
-        raise conflict(endpoint.group, kind, name, why)

@@ -73,6 +73,16 @@ async def to_hub(kind: Kind, obj: Object, version: str) -> Object:
     return kind.to_hub(obj, version)
 
 
+async def from_hub(kind: Kind, obj: Object, version: str) -> Object:
+    """Convert an object from the form that is stored, as `Kind.from_hub` does. Raises StatusError 500, ConversionError."""
+    if kind.translations is not None:
+        try:
+            await kind.translations.fetch([obj], kind.api_version(version))
+        except WebhookFailed as error:
+            raise unreadable(error) from error
+    return kind.from_hub(obj, version)
+
+
 async def fetch(missing: Unconverted) -> None:
     """Fetch what plain code has missed: owners of fields are looked for at versions that nobody else asks for. Raises StatusError 500."""
     try:

@@ -46,8 +46,9 @@ from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FRAME_CACHE_BYTES, FrameCache
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Endpoint, Registry
-from watchd.registry.store import Store, Written
+from watchd.registry.store import Store
 from watchd.registry.value import tag_of
+from watchd.registry.writes import Written
 from watchd.seams import NAME_ALPHABET, InlineRunner, ThreadRunner
 from watchd.serving.stream import Streams
 

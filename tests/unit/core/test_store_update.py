@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from watchd.registry.store import parse_resource_version
+from watchd.registry.refusals import parse_resource_version
 from watchd.status import Reason, StatusError
 
 

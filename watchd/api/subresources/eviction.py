@@ -14,8 +14,9 @@ from watchd.api.subresources.posting import SUCCESS, Posted, kind_of
 from watchd.registry.builtin.common.fields import invalid as invalid_field
 from watchd.registry.builtin.common.selectors import matches, readable
 from watchd.registry.registry import Endpoint
-from watchd.registry.store import CONTROLLER, Caller, Store
+from watchd.registry.store import Store
 from watchd.registry.view import load
+from watchd.registry.writes import CONTROLLER, Caller
 from watchd.seams import rfc3339
 from watchd.status import Cause, Reason, StatusError, bad_request, conflict, forbidden, internal, invalid
 

@@ -19,7 +19,7 @@ from watchd.registry.attributes import Admission, Attributes, Operation
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.managed.tracking import set_managed
 from watchd.registry.registry import NO_STORAGE, Endpoint
-from watchd.registry.store import Caller
+from watchd.registry.writes import Caller
 from watchd.seams import Clock, Runner, rfc3339
 
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
