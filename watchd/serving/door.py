@@ -29,7 +29,7 @@ from watchd.serving.loopback import LoopbackOnly
 log = logging.getLogger(__name__)
 
 
-NATIVE = False
+NATIVE = True
 """Whether HTTP/1.1 is served by the native door where nobody says so."""
 
 
