@@ -17,6 +17,7 @@ from benchmarks.clients.python import PythonClient
 from benchmarks.errors import BenchmarkError, ClientFailed, PeerFailed, Unavailable
 from benchmarks.figures import Figure, Measured, Run
 from benchmarks.machine import facts
+from benchmarks.peers.hypercorn import OnHypercorn
 from benchmarks.peers.peer import READY_SECONDS, Peer
 from benchmarks.peers.reference import Reference
 from benchmarks.peers.watchd import Watchd
@@ -148,7 +149,11 @@ def choose_workloads(only: str) -> list[Workload]:
 
 @click.command()
 @click.option("--only", default="", metavar="NAMES", help=f"Workloads, comma-separated: {', '.join(WORKLOADS)}.")
-@click.option("--against", type=click.Choice(["reference"]), help="A server to measure beside watchd, from the rig.")
+@click.option(
+    "--against",
+    type=click.Choice(["reference", "hypercorn", "both"]),
+    help="What to measure beside watchd: the reference, from the rig, or watchd without its native door.",
+)
 @click.option(
     "--rig",
     type=click.Path(path_type=Path, file_okay=False),
@@ -194,7 +199,9 @@ def main(
     """
     workloads = choose_workloads(only)
     make: dict[str, MakePeer] = {"watchd": Watchd}
-    if against == "reference":
+    if against in ("hypercorn", "both"):
+        make["hypercorn"] = OnHypercorn
+    if against in ("reference", "both"):
         make["reference"] = lambda place: Reference(place, rig)
     try:
         client = choose_client(wanted, rig)
