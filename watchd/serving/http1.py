@@ -29,7 +29,7 @@ from watchd.serving.incoming import DRAIN_BODY
 from watchd.serving.loopback import is_loopback_name, refusal
 from watchd.serving.sink import PIECE
 from watchd.serving.tls import TlsTransport
-from watchd.serving.transport import GONE, RECEIVE, HandedStream, PlainTransport
+from watchd.serving.transport import GONE, RECEIVE, HandedStream, PlainTransport, reset_on_close
 from watchd.status import Reason, StatusError, internal
 
 if TYPE_CHECKING:
@@ -229,13 +229,19 @@ class Http1Connection:
         response = await self._ask(head, body, audit, expect)
         close = head.close or (body is not None and not await body.drain()) or self._draining
         self._writer.patience = patience.watch if response.watch else patience.answer
+        self._started = False
         try:
             return await self._answer(head, response, audit, close=close)
-        except (trio.Cancelled, SinkClosed, *GONE):
+        except (SinkClosed, *GONE):
             raise
         except Exception:  # What was begun is cut off, since its client must not take it for whole.
             log.exception("an answer was cut off", extra={"audit_id": audit})
-            return False
+        if self._started:
+            if not head.http11:
+                # The connection's end would be the answer's.
+                reset_on_close(self._transport.sock)
+            raise SinkClosed("an answer was cut off")
+        return await self._answer(head, status_response(internal(INTERNAL)), audit, close=True)
 
     async def _ask(self, head: Head, body: Http1Body | None, audit: str, expect: str | None) -> Response:
         headers = head.headers
@@ -284,10 +290,11 @@ class Http1Connection:
             return not close
         if not head.http11:
             close = True
-        await self._stream(head, response, headers, audit, gzip=gzip)
+        await self._stream(head, response, headers, gzip=gzip)
         return not close
 
     async def _send(self, head: bytes, body: bytes) -> None:
+        self._started = True
         if len(body) <= PIECE:
             await self._writer.send_all(head + body)
             return
@@ -299,15 +306,12 @@ class Http1Connection:
             else:
                 await self._writer.flush()
 
-    async def _stream(
-        self, head: Head, response: Response, headers: list[tuple[str, str]], audit: str, *, gzip: bool
-    ) -> None:
+    async def _stream(self, head: Head, response: Response, headers: list[tuple[str, str]], *, gzip: bool) -> None:
         if head.method == "HEAD" or response.status in BODILESS:
             await self._send(head_bytes(response.status, headers), b"")
             return
         if head.http11:
             headers.append(("Transfer-Encoding", "chunked"))
-        self._started = False
         sink: Http1Sink | None = None
 
         async def open_body(compressed: bool) -> Sink:  # noqa: FBT001  # OpenBody's
@@ -317,29 +321,19 @@ class Http1Connection:
             return sink
 
         body = response.body
-        try:
-            if gzip:
-                gzipped = GzipSink(open_body)
-                if isinstance(body, bytes):
-                    await gzipped.send_all(body)
-                else:
-                    await body.run(gzipped)
-                await gzipped.finish()
-            elif response.watch:
-                await open_body(False)
-                await cast("Http1Sink", sink).start()
-                await self._watch(cast("Stream", body), cast("Http1Sink", sink))
+        if gzip:
+            gzipped = GzipSink(open_body)
+            if isinstance(body, bytes):
+                await gzipped.send_all(body)
             else:
-                await cast("Stream", body).run(await open_body(False))
-        except (trio.Cancelled, SinkClosed, *GONE):
-            raise
-        except Exception:
-            if self._started:
-                raise
-            log.exception("an answer could not be begun", extra={"audit_id": audit})
-            failed = status_response(internal(INTERNAL))
-            await self._answer(head, failed, audit, close=True)
-            raise SinkClosed("an answer could not be begun") from None
+                await body.run(gzipped)
+            await gzipped.finish()
+        elif response.watch:
+            opened = await open_body(False)
+            await cast("Http1Sink", opened).start()
+            await self._watch(cast("Stream", body), cast("Http1Sink", opened))
+        else:
+            await cast("Stream", body).run(await open_body(False))
         await cast("Http1Sink", sink).close()
 
     def _mark(self) -> None:
@@ -391,10 +385,10 @@ class Http1Connection:
         dropped = 0
         with trio.move_on_after(LINGER), contextlib.suppress(*GONE):
             while dropped < DRAIN_BODY:
-                data = await self._transport.receive()
-                if not data:
+                size = await self._transport.drop()
+                if not size:
                     return
-                dropped += len(data)
+                dropped += size
 
 
 async def _no_body(_limit: int) -> bytes:

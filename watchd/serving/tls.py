@@ -63,6 +63,8 @@ class TlsTransport:
 
     async def receive(self) -> bytes:
         """Return what comes next, or nothing at the end, be it with a close_notify or without (as RFC 9112 9.8 allows)."""
+        if not self._in.pending and not self._tls.pending() and not await self._more():
+            return b""
         while True:
             try:
                 data = self._tls.read(RECORD)
@@ -77,6 +79,10 @@ class TlsTransport:
                 _broken(error)
             else:
                 return data
+
+    async def drop(self) -> int:
+        """Wait for bytes, drop them undecoded and return how many they were; 0 at the end."""
+        return await self._plain.drop()
 
     def send_nowait(self, data: bytes | memoryview) -> bool:
         """Encrypt and write without waiting; tell whether all of it went."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import struct
 from typing import Protocol
 
 import trio
@@ -35,6 +36,9 @@ class Transport(Protocol):
 
     async def receive(self) -> bytes:
         """Return what comes next, or nothing at the end. Raises what GONE names."""
+
+    async def drop(self) -> int:
+        """Wait for bytes, drop them undecoded and return how many they were; 0 at the end."""
 
     def send_nowait(self, data: bytes | memoryview) -> bool:
         """Write without waiting; tell whether all of it went. What did not is kept, and goes before anything later."""
@@ -74,6 +78,10 @@ class PlainTransport:
             await trio.lowlevel.wait_readable(self.sock)
             with contextlib.suppress(BlockingIOError, InterruptedError):
                 return self.take(RECEIVE)
+
+    async def drop(self) -> int:
+        """Wait for bytes and drop them; 0 at the end."""
+        return len(await self.receive())
 
     def take(self, most: int) -> bytes:
         """Read what is there. Raises BlockingIOError if nothing is."""
@@ -126,6 +134,12 @@ class PlainTransport:
             return 0
         except OSError as error:
             raise _gone(error) from error
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Have the client see a broken connection, and no end, when the socket is closed."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _gone(error: OSError) -> Exception:

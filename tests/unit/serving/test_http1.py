@@ -402,10 +402,10 @@ async def test_a_request_that_never_ends_is_ended(open_door, tls):
 async def test_a_header_that_would_split_the_answer_is_an_error(open_door, caplog):
     async with open_door(Api()) as door:
         client = await talk(door, GET % b"split")
-        while await client.more():
-            pass
-        assert client.data == b""
-        await trio.aclose_forcefully(client.stream)
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"]) == (500, "close")
+        assert json.loads(body)["kind"] == "Status"
+        await client.closed()
     assert "end of a line" in caplog.text
 
 
@@ -546,6 +546,43 @@ async def test_an_error_in_a_stream_cuts_it_off(open_door, caplog):
         status, headers, body = await client.answer()
         assert (status, headers["connection"]) == (500, "close")
         assert json.loads(body)["kind"] == "Status"
+        await client.closed()
+
+
+@both_ways
+async def test_an_old_client_sees_that_a_stream_was_cut_off(open_door, tls):
+    """Its end is the connection's, which so must not look like one."""
+
+    class Broken:
+        async def run(self, sink):
+            await sink.send_all(b"half")
+            raise LookupError("gone")
+
+    async def handle(_request):
+        return Response(200, JSON, Broken())
+
+    async with open_door(handle) as door:
+        client = await talk(door, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", tls=tls)
+        with pytest.raises(trio.BrokenResourceError):
+            await client.until(b"the end")
+        await trio.aclose_forcefully(client.stream)
+
+
+@both_ways
+async def test_a_refusal_arrives_although_not_all_was_read(open_door, tls):
+    """Closing on unread bytes would have the kernel throw the answer away."""
+    async with open_door(Api()) as door:
+        stream = await door.connect(tls=tls)
+        client = Client(stream)
+        async with trio.open_nursery() as nursery:
+
+            async def send():
+                await stream.send_all(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n" + bytes(3_000_000))
+
+            nursery.start_soon(send)
+            # The answer waits while the client is still writing.
+            await trio.testing.wait_all_tasks_blocked()
+            assert (await client.answer())[0] == 400
         await client.closed()
 
 
