@@ -9,12 +9,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import watchd.server
 from tests.conformance.conftest import SCORES
+from watchd.serving.door import serve
 from watchd.testing import Server, serve_in_thread
 
 HERE = Path(__file__).parent
@@ -56,14 +59,17 @@ TOGETHER = ("crud", "list", "watch", "discovery")
 """The capabilities that are meant to be served whole."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=[True, False], ids=["native", "hypercorn"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve through the native door, and once more with Hypercorn for HTTP/1.1."""
     # The user of the recordings has a uid, which some answers show.
     tokens = tmp_path_factory.mktemp("tokens") / "tokens.csv"
     tokens.write_text(f'{TOKEN},admin,admin-uid,"system:masters"\n')
     tokens.chmod(0o600)
-    with serve_in_thread(token_auth_file=tokens) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watchd.server, "serve", partial(serve, native=request.param))
+        with serve_in_thread(token_auth_file=tokens) as started:
+            yield started
 
 
 @pytest.fixture(scope="module")
