@@ -72,6 +72,16 @@ def line_of(stream: Any) -> str:
     return line.decode()
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let what is started here see SIGINT: under a shell's background job it is ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + DEADLINE
     while not (answer := condition()):
@@ -323,12 +333,13 @@ def test_the_log_is_printed_and_followed_beside_a_server(tmp_path):
         assert (lines[-1]["type"], lines[-1]["resource"], lines[-1]["namespace"], lines[-1]["name"]) == ("ADDED", "configmaps", "default", "a")
         assert lines[-1]["object"]["data"] == {"x": "1"}
         assert lines[-1]["object"]["metadata"]["resourceVersion"] == str(first)
-        follower = subprocess.Popen(
-            [sys.executable, "-m", "watchd", "log", "-f", "--data-dir", str(data), "--since", str(first), "--resource", "configmaps"],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
+        with interruptible():
+            follower = subprocess.Popen(
+                [sys.executable, "-m", "watchd", "log", "-f", "--data-dir", str(data), "--since", str(first), "--resource", "configmaps"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            )
         try:
             second = server.create("b")
             event = json.loads(line_of(follower.stdout))
