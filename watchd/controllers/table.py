@@ -62,15 +62,15 @@ def _tokens(needs: Needs) -> Controller:
 
 
 def _jobs(needs: Needs) -> Controller:
-    from watchd.controllers.finished_jobs import FinishedJobs
+    from watchd.controllers.finished_jobs import finished_jobs
 
-    return FinishedJobs(needs.store, needs.bus)
+    return finished_jobs(needs.store, needs.bus)
 
 
 def _requests(needs: Needs) -> Controller:
-    from watchd.controllers.signing_requests import SigningRequests
+    from watchd.controllers.signing_requests import signing_requests
 
-    return SigningRequests(needs.store, needs.bus)
+    return signing_requests(needs.store, needs.bus)
 
 
 def _claims(needs: Needs) -> Controller:

@@ -20,7 +20,7 @@ with testing.serve_in_thread():
 """
 
 AWAKE_LATER = {
-    "account_tokens", "endpoint_slices", "endpoints", "finished_jobs", "pod_garbage", "protection", "quotas", "signing_requests",
+    "account_tokens", "endpoint_slices", "endpoints", "expiry", "finished_jobs", "pod_garbage", "protection", "quotas", "signing_requests",
     "limitranger_rules", "resourcequota_charge",
 }  # fmt: skip
 """Modules that are imported when there is something for them."""
