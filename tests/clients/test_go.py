@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.playing import play
+
 SOURCES = Path(__file__).parent / "go"
 EXAMPLES = Path(__file__).parents[1] / "kinds" / "manifests"
 
@@ -70,29 +72,7 @@ def test_go(server, binary, test, mode):
     if server.external and "WATCHD_TEST_CUSTOM_ONLY" in os.environ:
         environment["CLIENTS_CUSTOM_ONLY"] = "true"
     command = [binary, f"-test.run=^{test}$", "-test.v", f"-test.timeout={GO_DEADLINE}s"]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if line.strip() == "@@restart":
-                    server.restart()
-                    process.stdin.write("restarted\n")
-                    process.stdin.flush()
-        except BaseException:
-            process.kill()
-            raise
-    print("".join(said))
-    assert process.returncode == 0, f"{test} failed in mode {mode}, see its output below"
+    said = play(server, command, environment, what=f"{test} in mode {mode}")
     if f"--- SKIP: {test} " in "".join(said):
         pytest.skip("the test itself says why it is none here")
     assert f"--- PASS: {test} " in "".join(said)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.playing import play
+
 PACKAGE = Path(__file__).parent / "js"
 
 SCENARIO_DEADLINE = 60
@@ -30,39 +32,16 @@ def node(need):
 
 @pytest.mark.parametrize("scenario", ["objects", "watch", "informer", "custom", "kinds"])
 def test_js(server, node, namespace, custom, scenario):
-    play(server, node, namespace, custom, scenario)
+    play_js(server, node, namespace, custom, scenario)
 
 
 @pytest.mark.parametrize("scenario", ["rich", "apply"])
 def test_js_rich(server, node, namespace, rich, scenario):
-    play(server, node, namespace, rich, scenario)
+    play_js(server, node, namespace, rich, scenario)
 
 
-def play(server, node, namespace, custom, scenario):
+def play_js(server, node, namespace, custom, scenario):
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(server.kubeconfig)}
     command = ["timeout", str(SCENARIO_DEADLINE), node, "scenarios.mjs", scenario, namespace, custom.crd]
-    with subprocess.Popen(
-        command,
-        cwd=PACKAGE,
-        env=environment,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if line.strip() == "@@restart":
-                    server.restart()
-                    process.stdin.write("restarted\n")
-                    process.stdin.flush()
-        except BaseException:
-            process.kill()
-            raise
-    print("".join(said))
-    assert process.returncode == 0, f"{scenario} failed, see its output below"
+    said = play(server, command, environment, what=scenario, cwd=PACKAGE)
     assert said[-1] == "passed\n"

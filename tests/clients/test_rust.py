@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.playing import play
+
 SOURCES = Path(__file__).parent / "rust"
 
 SCENARIO_DEADLINE = 60
@@ -27,27 +29,5 @@ def program(need):
 def test_rust(server, program, namespace, custom, scenario):
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(server.kubeconfig), "RUST_BACKTRACE": "1"}
     command = ["timeout", str(SCENARIO_DEADLINE), program, scenario, namespace, custom.group]
-    with subprocess.Popen(
-        command,
-        env=environment,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if line.strip() == "@@restart":
-                    server.restart()
-                    process.stdin.write("restarted\n")
-                    process.stdin.flush()
-        except BaseException:
-            process.kill()
-            raise
-    print("".join(said))
-    assert process.returncode == 0, f"{scenario} failed, see its output below"
+    said = play(server, command, environment, what=scenario)
     assert said[-1] == "passed\n"
