@@ -30,6 +30,8 @@ import httpx
 import pytest
 import yaml
 
+from tests.clients.kubectl import Kubectl
+
 START_DEADLINE = 30.0
 """Seconds from the start of the process to a ready server; it takes less than one when the machine is idle."""
 
@@ -249,6 +251,25 @@ def namespace(server: Server, name: str) -> Iterator[str]:
     if server.alive():
         with server.client() as client:
             client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A home directory for kubectl's discovery cache."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def anywhere(server, need, home):
+    """Kubectl in the namespace `default`."""
+    program = need.program("kubectl", "install kubectl 1.30 or later")
+    return Kubectl(program=program, kubeconfig=server.kubeconfig, home=home)
+
+
+@pytest.fixture
+def kubectl(anywhere, namespace):
+    """Kubectl in a namespace of the test's own."""
+    return attrs.evolve(anywhere, namespace=namespace)
 
 
 TOO_BIG = "whatever is so big is grey"

@@ -11,8 +11,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.clients.test_kubectl import anywhere, home, kubectl  # noqa: F401 - fixtures
-
 SIGNER = "example.com/kites"
 
 
@@ -23,7 +21,7 @@ def pod(name, **spec):
 
 
 @pytest.fixture
-def certificate_request(anywhere):  # noqa: F811 - a fixture
+def certificate_request(anywhere):
     """The name of a request that is made, and gone at the end."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")])
@@ -37,19 +35,19 @@ def certificate_request(anywhere):  # noqa: F811 - a fixture
 
 
 @pytest.fixture
-def node(anywhere, namespace):  # noqa: F811 - a fixture
+def node(anywhere, namespace):
     name = f"{namespace}-node"
     anywhere("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
     yield name
     anywhere("delete", "node", name)
 
 
-def test_whoami(anywhere):  # noqa: F811 - a fixture
+def test_whoami(anywhere):
     said = anywhere.json("auth", "whoami")["status"]["userInfo"]
     assert said == {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
 
 
-def test_as_somebody_else(anywhere):  # noqa: F811 - a fixture
+def test_as_somebody_else(anywhere):
     said = anywhere.json("auth", "whoami", "--as", "jane", "--as-group", "dev", "--as-group", "ops")["status"]["userInfo"]
     assert said == {"username": "jane", "groups": ["dev", "ops", "system:authenticated"]}
     assert anywhere("auth", "can-i", "get", "pods", "--as", "jane").strip() == "yes"
@@ -57,13 +55,13 @@ def test_as_somebody_else(anywhere):  # noqa: F811 - a fixture
     assert "cannot create resource" in refused.stderr
 
 
-def test_can_i(kubectl):  # noqa: F811 - a fixture
+def test_can_i(kubectl):
     assert kubectl("auth", "can-i", "create", "pods", "--subresource=eviction").strip() == "yes"
     rows = [row.split() for row in kubectl("auth", "can-i", "--list", "--no-headers").splitlines()]
     assert rows == [["*.*", "[]", "[]", "[*]"], ["[*]", "[]", "[*]"]]
 
 
-def test_token(kubectl):  # noqa: F811 - a fixture
+def test_token(kubectl):
     kubectl("create", "serviceaccount", "bot")
     token = kubectl("create", "token", "bot", "--duration", "10m").strip()
     said = kubectl.json("--token", token, "auth", "whoami")["status"]["userInfo"]
@@ -74,13 +72,13 @@ def test_token(kubectl):  # noqa: F811 - a fixture
     assert "may not specify a duration less than 10 minutes" in kubectl.refused("create", "token", "bot", "--duration", "1m")
 
 
-def test_the_key_of_tokens_is_found_where_others_look(anywhere):  # noqa: F811 - a fixture
+def test_the_key_of_tokens_is_found_where_others_look(anywhere):
     told = json.loads(anywhere("get", "--raw", "/.well-known/openid-configuration"))
     assert told["jwks_uri"].endswith("/openid/v1/jwks")
     assert told["id_token_signing_alg_values_supported"] == ["ES256"]
 
 
-def test_certificate_approve(anywhere, certificate_request):  # noqa: F811 - a fixture
+def test_certificate_approve(anywhere, certificate_request):
     rows = anywhere("get", "csr", certificate_request, "--no-headers").split()
     assert rows[2:] == [SIGNER, "admin", "60m", "Pending"]
     anywhere("certificate", "approve", certificate_request)
@@ -88,14 +86,14 @@ def test_certificate_approve(anywhere, certificate_request):  # noqa: F811 - a f
     assert "already Approved" in anywhere.refused("certificate", "deny", certificate_request)
 
 
-def test_certificate_deny(anywhere, certificate_request):  # noqa: F811 - a fixture
+def test_certificate_deny(anywhere, certificate_request):
     anywhere("certificate", "deny", certificate_request)
     condition = anywhere.json("get", "csr", certificate_request)["status"]["conditions"][0]
     assert (condition["type"], condition["reason"]) == ("Denied", "KubectlDeny")
     assert condition["lastTransitionTime"]
 
 
-def test_drain(kubectl, node):  # noqa: F811 - a fixture
+def test_drain(kubectl, node):
     kubectl("create", "-f", "-", stdin=pod("web", nodeName=node))
     kubectl("patch", "pod", "web", "--subresource=status", "-p", ready())
     kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", "--min-available=1")
@@ -113,19 +111,19 @@ def ready():
     return json.dumps({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})
 
 
-def budget(status, kubectl):  # noqa: F811 - a fixture's value
+def budget(status, kubectl):
     counted = {"observedGeneration": 1, "expectedPods": 1, **status}
     kubectl("patch", "pdb", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": counted}))
 
 
 @pytest.mark.parametrize("command", [("exec", "web", "--", "ls"), ("attach", "web"), ("cp", "web:/x", "x")])
-def test_a_pod_without_a_node_has_nobody_to_ask(kubectl, command):  # noqa: F811 - a fixture
+def test_a_pod_without_a_node_has_nobody_to_ask(kubectl, command):
     kubectl("create", "-f", "-", stdin=pod("web"))
     assert "pod web does not have a host assigned" in kubectl.refused(*command)
     assert kubectl("logs", "web") == ""
 
 
-def test_a_node_without_a_kubelet_is_told_of(kubectl, node):  # noqa: F811 - a fixture
+def test_a_node_without_a_kubelet_is_told_of(kubectl, node):
     kubectl("create", "-f", "-", stdin=pod("web", nodeName=node))
     kubectl("patch", "pod", "web", "--subresource=status", "-p", ready())
     for command in (("logs", "web"), ("exec", "web", "--", "ls"), ("port-forward", "web", ":80")):
