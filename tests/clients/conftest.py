@@ -272,6 +272,22 @@ def kubectl(anywhere, namespace):
     return attrs.evolve(anywhere, namespace=namespace)
 
 
+GOLDEN_MINOR = "32"
+"""Of the kubectl that the transcripts are of; other versions say some things in other words."""
+
+
+@pytest.fixture
+def golden_kubectl(need, server, namespace, tmp_path):
+    """The kubectl that the transcripts are of, with nothing cached, in a namespace of the test's own."""
+    program = need.program("kubectl", f"install kubectl 1.{GOLDEN_MINOR}")
+    kubectl = Kubectl(program=program, kubeconfig=server.kubeconfig, home=tmp_path, namespace=namespace)
+    minor = kubectl.json("version", "--client")["clientVersion"]["minor"].rstrip("+")
+    if minor != GOLDEN_MINOR:
+        # Nothing is missing: all other tests of kubectl run with whatever version there is.
+        pytest.skip(f"the transcript is of kubectl 1.{GOLDEN_MINOR}")
+    return kubectl
+
+
 TOO_BIG = "whatever is so big is grey"
 """What the rule of a rich definition says."""
 
