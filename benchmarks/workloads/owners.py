@@ -213,7 +213,7 @@ async def _update(store: Store, endpoint: Endpoint, name: str, body: bytes) -> f
     return time.process_time() - begin
 
 
-def _run(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # noqa: FBT001  # bound by `cases`
+def _run(bench: Bench, _peer: Peer, _repetition: int, *, tracks: bool) -> Run:
     # As `watchd serve` does: what is there before the first request is not looked through for garbage.
     gc.collect()
     gc.freeze()
@@ -250,7 +250,7 @@ async def _put_over_https(servers: Mapping[bool, Peer], count: int) -> dict[bool
     return taken
 
 
-def _run_https(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run:  # noqa: FBT001  # bound by `cases`
+def _run_https(bench: Bench, _peer: Peer, _repetition: int, *, tracks: bool) -> Run:
     count = max(OBJECTS_A_TURN, bench.counts.puts // OBJECTS_A_TURN * OBJECTS_A_TURN)
     with ExitStack() as stack:
         servers: dict[bool, Peer] = {}
@@ -267,10 +267,10 @@ def _run_https(bench: Bench, tracks: bool, _peer: Peer, _repetition: int) -> Run
 def cases(bench: Bench) -> list[Case]:
     """With and without."""
     return [
-        Case("update without managedFields", partial(_run, bench, False)),
-        Case("update with managedFields", partial(_run, bench, True)),
-        Case("PUT over HTTPS without managedFields", partial(_run_https, bench, False)),
-        Case("PUT over HTTPS with managedFields", partial(_run_https, bench, True)),
+        Case("update without managedFields", partial(_run, bench, tracks=False)),
+        Case("update with managedFields", partial(_run, bench, tracks=True)),
+        Case("PUT over HTTPS without managedFields", partial(_run_https, bench, tracks=False)),
+        Case("PUT over HTTPS with managedFields", partial(_run_https, bench, tracks=True)),
     ]
 
 
