@@ -31,27 +31,6 @@ FOR_CONTAINERS = frozenset({CPU, MEMORY, STORAGE})
 FOR_PODS = frozenset({CPU, MEMORY})
 """What a pod as a whole may ask for, beside huge pages (KEP-2837)."""
 
-STANDARD = FOR_CONTAINERS | {
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
-    "storage",
-    "services.nodeports",
-    "services.loadbalancers",
-    "requests.cpu",
-    "requests.memory",
-    "requests.storage",
-    "requests.ephemeral-storage",
-    "limits.cpu",
-    "limits.memory",
-    "limits.ephemeral-storage",
-}
-"""Resources of quotas and objects that need no domain."""
-
 WHOLE = frozenset(
     {
         "pods",
@@ -66,6 +45,18 @@ WHOLE = frozenset(
     }
 )
 """Resources that are counted."""
+
+STANDARD = FOR_CONTAINERS | WHOLE | {
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "storage",
+}
+"""Resources of quotas and objects that need no domain."""
 
 Rule = Callable[[str, str], list[FieldError]]
 """(name of a resource, path) -> what is wrong with the name."""
