@@ -6,7 +6,6 @@ owners' uids; bodies are decoded only where something has to be decided.
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -14,9 +13,9 @@ import trio
 
 from conversion.gvk import GroupVersion
 from storage.bus import EVERYTHING, WatchBus
-from storage.errors import StorageError
 from storage.types import Key, Op, Record, Stored, path_of
 from watchd.controllers.following import follow
+from watchd.controllers.worklist import Worklist
 from watchd.registry import metadata
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
@@ -29,8 +28,6 @@ Object = dict[str, Any]
 
 RETRY_SECONDS = 1.0
 """Before an object whose handling failed is looked at again."""
-
-logger = logging.getLogger(__name__)
 
 
 class Garbage:
@@ -47,9 +44,7 @@ class Garbage:
         """uid -> key, of owners whose deletion waits for what they own."""
         self._gone: set[str] = set()
         """uids of owners that were seen to go while they owned something: their kind may be gone before all of that is."""
-        self._queue: dict[Key, None] = {}
-        """Keys to be looked at, in order, each once."""
-        self._queued = trio.Event()
+        self._work: Worklist[Key] = Worklist("garbage", self._look_at, retry_seconds=(RETRY_SECONDS,))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""
@@ -57,8 +52,7 @@ class Garbage:
             task_status.started()
             # Nothing is decided before the present state has been read: what owns what is not known whole until then.
             await nursery.start(partial(follow, self._store.log, self._bus, EVERYTHING, self._on_change, again=self._again))
-            while True:
-                await self._work(nursery)
+            await self._work.run()
 
     def _again(self) -> None:
         """Forget everything: what went unseen is then found missing when each dependent is looked at anew."""
@@ -75,7 +69,7 @@ class Garbage:
             # It may have let go of an owner that waits for it.
             waiting = self._keys.get(owner)
             if waiting is not None:
-                self._enqueue(waiting)
+                self._work.add(waiting)
         if isinstance(seen, Record) and seen.op is Op.DELETE:
             self._on_delete(key, header.uid)
             return
@@ -85,10 +79,10 @@ class Garbage:
                 self._owners[key] = header.owners
                 for owner in header.owners:
                     self._owned.setdefault(owner, set()).add(key)
-                self._enqueue(key)
+                self._work.add(key)
         if header.deleting and header.finalizers and _waits(seen.body):
             self._keys[header.uid] = key
-            self._enqueue(key)
+            self._work.add(key)
 
     def _on_delete(self, key: Key, uid: str) -> None:
         self._forget(key)
@@ -96,7 +90,7 @@ class Garbage:
         if uid in self._owned:
             self._gone.add(uid)
             for dependent in self._owned[uid]:
-                self._enqueue(dependent)
+                self._work.add(dependent)
 
     def _forget(self, key: Key) -> None:
         for owner in self._owners.pop(key, ()):
@@ -105,29 +99,6 @@ class Garbage:
             if not owned:
                 del self._owned[owner]
                 self._gone.discard(owner)
-
-    def _enqueue(self, key: Key) -> None:
-        self._queue[key] = None
-        self._queued.set()
-
-    async def _work(self, nursery: trio.Nursery) -> None:
-        if not self._queue:
-            self._queued = trio.Event()
-            await self._queued.wait()
-        key = next(iter(self._queue))
-        del self._queue[key]
-        await trio.lowlevel.checkpoint()
-        try:
-            await self._look_at(key)
-        except (StatusError, StorageError) as error:
-            if isinstance(error, StatusError) and error.reason is Reason.NOT_FOUND:
-                return
-            logger.warning("garbage collection will look at %s again: %s", path_of(key), error)
-            nursery.start_soon(self._later, key)
-
-    async def _later(self, key: Key) -> None:
-        await trio.sleep(RETRY_SECONDS)
-        self._enqueue(key)
 
     async def _look_at(self, key: Key) -> None:
         endpoint = self._store.registry.by_key(key)
@@ -166,7 +137,7 @@ class Garbage:
                 continue
             references = load(dependent.kind, dependent.version.name, stored)["metadata"].get("ownerReferences", ())
             blocked |= any(r.get("uid") == uid and r.get("blockOwnerDeletion") for r in references)
-            self._enqueue(key)
+            self._work.add(key)
         if not blocked:
             await self._drop_finalizer(endpoint, owner, metadata.FOREGROUND)
 
@@ -212,7 +183,7 @@ class Garbage:
         except StatusError as error:
             if error.reason is not Reason.CONFLICT:
                 raise
-            self._enqueue(key)
+            self._work.add(key)
 
     async def _owner_state(self, reference: Object, namespace: str) -> str:
         """Tell whether an owner is `there`, `gone`, or `waiting` for what it owns to go."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NoReturn, TypeVar
 
 import trio
 
 from storage.errors import StorageError
+from storage.types import Key, path_of
 from watchd.status import Reason, StatusError
 
 T = TypeVar("T")
@@ -25,7 +26,9 @@ logger = logging.getLogger(__name__)
 class Worklist(Generic[T]):
     """Things to be looked at. One that is named again while it waits is looked at once; while it is looked at, once more."""
 
-    def __init__(self, name: str, look: Callable[[T], Awaitable[None]], *, gather_seconds: float = 0) -> None:
+    def __init__(
+        self, name: str, look: Callable[[T], Awaitable[None]], *, gather_seconds: float = 0, retry_seconds: Sequence[float] = RETRY_SECONDS
+    ) -> None:
         """Describe the work.
 
         Args:
@@ -33,8 +36,10 @@ class Worklist(Generic[T]):
             look: may raise StatusError and StorageError, and is called again then.
             gather_seconds: waited when something is named after a time of quiet, so that what is named often in a short time is
                 looked at once.
+            retry_seconds: before a thing that failed is looked at again, the first, second ... time; the last for all that follow.
 
         """
+        self._retry_seconds = retry_seconds
         self._gather_seconds = gather_seconds
         self._name = name
         self._look = look
@@ -64,8 +69,8 @@ class Worklist(Generic[T]):
                     if not _is_over(error):
                         failures = self._failures.get(thing, 0)
                         self._failures[thing] = failures + 1
-                        logger.warning("controller %s will look at %s again: %s", self._name, thing, error)
-                        nursery.start_soon(self._later, thing, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                        logger.warning("controller %s will look at %s again: %s", self._name, _named(thing), error)
+                        nursery.start_soon(self._later, thing, self._retry_seconds[min(failures, len(self._retry_seconds) - 1)])
                         continue
                 self._failures.pop(thing, None)
         raise AssertionError("unreachable")
@@ -73,6 +78,11 @@ class Worklist(Generic[T]):
     async def _later(self, thing: T, wait_seconds: float) -> None:
         await trio.sleep(wait_seconds)
         self.add(thing)
+
+
+def _named(thing: object) -> object:
+    """Return what a log can say of a thing: of a key its path, whose kind id is no text."""
+    return path_of(Key(thing)) if isinstance(thing, bytes) else thing
 
 
 def _is_over(error: StatusError | StorageError) -> bool:
