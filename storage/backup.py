@@ -19,9 +19,10 @@ from typing import BinaryIO
 import msgspec
 
 from storage.committer import ROOM_COMPACT, write_meta, write_rows
+from storage.environment import DATA_NAME, Environment, Options, sync_directory
 from storage.errors import Corrupt, StorageError
 from storage.layout import U32, LogRow, State, unpack_log
-from storage.lmdb_log import DATA_NAME, Environment, LmdbLog, Options, sync_directory
+from storage.lmdb_log import LmdbLog
 from storage.lock import LOCK_NAME, DirectoryLock
 from storage.snapshot import Progress, Snapshot, walk
 from storage.types import KindId, Revision, Runner

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import count, islice
 from typing import Any
 
-import attrs
+import msgspec
 
 from storage.errors import Compacted, Corrupt, FutureRevision, LogClosed
 from storage.layout import (
@@ -47,8 +47,7 @@ SLICE_ROWS = 1000
 """Rows in a slice of a long walk, a few milliseconds: after each it can be cancelled, or lose its snapshot."""
 
 
-@attrs.frozen
-class Tables:
+class Tables(msgspec.Struct, frozen=True):
     """The handles of an environment's tables."""
 
     log: Any
