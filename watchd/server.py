@@ -83,9 +83,9 @@ from watchd.registry.registry import Registry
 from watchd.registry.store import Store
 from watchd.registry.value import tag_of
 from watchd.seams import Clock, Entropy, Runner
-from watchd.serving.app import create_app
 from watchd.serving.door import Limits, serve
 from watchd.serving.listeners import Bound, Listener, Tls, advertised
+from watchd.serving.served import Served
 from watchd.serving.stream import Streams
 from watchd.status import StatusError
 from watchd.values import Durability
@@ -314,10 +314,15 @@ async def _serve(
         background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
         async with trio.open_nursery() as doors:
             shutdown = trio.Event()
-            app = create_app(parts.api.handle, entropy=entropy)
             limits = Limits(grace=config.shutdown_grace)
             bound: list[Bound] = await doors.start(
-                partial(serve, app, _listeners(config, credentials), shutdown=shutdown, limits=limits)
+                partial(
+                    serve,
+                    Served(parts.api.handle, entropy),
+                    _listeners(config, credentials),
+                    shutdown=shutdown,
+                    limits=limits,
+                )
             )
             urls = {door.scheme: door.url for door in reversed(bound)}
             await runner.run_sync(credentials.write_kubeconfig, urls["https"])

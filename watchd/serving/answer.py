@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import orjson
 
-from watchd.api.message import Response
+from watchd.api.message import Request, Response
 from watchd.seams import Entropy
-from watchd.status import StatusError
+from watchd.serving.served import Handle
+from watchd.status import StatusError, bad_request
 
 AUDIT_ID = "audit-id"
 """The header, in lower case, under which an answer can be found in the audit log. A client may choose it."""
 
 AUDIT_ID_LENGTH = 64
 """Characters of a client's own Audit-Id that are sent back, as in the reference."""
+
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have no body and may not state its length (RFC 9110 section 8.6)."""
+
+INTERNAL = "Internal Server Error"
+"""All that a client is told of an error that nobody expected; the log says more."""
+
+FIRST_REFUSAL = 400
+"""The lowest status of answers that are refusals."""
+
+NO_WEBSOCKETS = "this server does not serve websockets: send the request without Upgrade"
+"""What a websocket handshake is answered."""
 
 CACHE_CONTROL = "no-cache, private"
 """Of answers that do not say otherwise: what a credential unlocked is nothing for a shared cache."""
@@ -43,3 +56,10 @@ def status_response(error: StatusError) -> Response:
     if error.retry_after:
         headers.append(("Retry-After", str(error.retry_after)))
     return Response(error.code, headers, orjson.dumps(error.to_object()) + b"\n")
+
+
+async def refuse_websocket(handle: Handle, request: Request) -> Response:
+    """Answer a websocket's handshake, given as a GET: refused with what that is refused with, and for the websocket else."""
+    response = await handle(request)
+    refused = response.status >= FIRST_REFUSAL and isinstance(response.body, bytes)
+    return response if refused else status_response(bad_request(NO_WEBSOCKETS))

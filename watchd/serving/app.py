@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
@@ -23,50 +22,35 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
 from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
-from watchd.seams import Entropy
 from watchd.serving import http2
-from watchd.serving.answer import AUDIT_ID, answer_headers, audit_id, status_response
+from watchd.serving.answer import (
+    AUDIT_ID,
+    BODILESS,
+    INTERNAL,
+    answer_headers,
+    audit_id,
+    refuse_websocket,
+    status_response,
+)
 from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
 from watchd.serving.connection import Connection
-from watchd.serving.incoming import MAX_BODY, AsgiReceive, Body, connection_of, headers_of, raw_path_of, request_of
-from watchd.serving.sink import AsgiSend, AsgiSink, Patience
+from watchd.serving.incoming import AsgiReceive, Body, connection_of, headers_of, raw_path_of, request_of
+from watchd.serving.served import Served
+from watchd.serving.sink import AsgiSend, AsgiSink
 from watchd.status import StatusError, bad_request, internal
 
 log = logging.getLogger(__name__)
 
-Handle = Callable[[Request], Awaitable[Response]]
-"""The API. It raises nothing but cancellation."""
 
-BODILESS = frozenset({204, 304})
-"""Statuses whose answers have no body and may not state its length (RFC 9110 section 8.6)."""
-
-INTERNAL = "Internal Server Error"
-"""All that a client is told of an error that nobody expected; the log says more."""
-
-FIRST_REFUSAL = 400
-"""The lowest status of answers that are refusals."""
-
-NO_WEBSOCKETS = "this server does not serve websockets: send the request without Upgrade"
-"""What a websocket handshake is answered."""
-
-
-def create_app(
-    handle: Handle, *, entropy: Entropy, patience: Patience | None = None, max_body: int = MAX_BODY
-) -> Application:
+def create_app(served: Served) -> Application:
     """Mount the API on a Quart-Trio application.
-
-    Args:
-        handle: answers every path and method.
-        entropy: for Audit-Ids.
-        patience: with clients that read or send nothing.
-        max_body: bytes of a request's body, whatever the handler allows.
 
     Raises:
         UnknownHypercorn: the installed Hypercorn is not the one whose hazards are known.
 
     """
     http2.apply()
-    return Application(handle, entropy, patience or Patience(), max_body)
+    return Application(served)
 
 
 class AnyPath(BaseConverter):
@@ -103,7 +87,8 @@ class HttpExchange(TrioASGIHTTPConnection):
         # Frames that wait as long as a watch does hold no more than they need: hence the small steps and the list.
         line = connection_of(self.scope)
         audit, gzip, answers = await self._answer(line, receive, send)
-        patience = self.app.patience.watch if answers[0].message.watch else self.app.patience.answer
+        patient = self.app.served.patience
+        patience = patient.watch if answers[0].message.watch else patient.answer
         sink = AsgiSink(send, patience, line)
         if line is not None:
             line.begin_answer(patience)
@@ -125,8 +110,9 @@ class HttpExchange(TrioASGIHTTPConnection):
     ) -> tuple[str, bool, list[Answer]]:
         """Ask the API; return the Audit-Id, whether to compress, and the answer."""
         headers = headers_of(self.scope)
-        audit = audit_id(headers, self.app.entropy)
-        body = Body(receive, headers, self.app.max_body, self.app.patience.answer)
+        served = self.app.served
+        audit = audit_id(headers, served.entropy)
+        body = Body(receive, headers, served.max_body, served.patience.answer)
         answer = await self._ask(audit, headers, body, send)
         # HTTP/2 needs no draining: its streams can end one side at a time.
         if self._http1 and (not await body.drain() or (line is not None and line.draining)):
@@ -241,8 +227,9 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
         """Answer it (ASGI's "websocket.http.response" extension)."""
         await receive()
         given = headers_of(self.scope)
-        audit = audit_id(given, self.app.entropy)
-        response = await self._refusal(given)
+        audit = audit_id(given, self.app.served.entropy)
+        request = request_of({**self.scope, "method": "GET"}, given, _NoBody())
+        response = await refuse_websocket(self.app.served.handle, request)
         headers = Headers(answer_headers(response, audit))
         body = cast("bytes", response.body)
         headers["Content-Length"] = str(len(body))
@@ -260,12 +247,6 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
         )
         await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
-    async def _refusal(self, headers: dict[str, str]) -> Response:
-        """Return what the request is refused with by itself, as a GET; what would be granted is refused for the websocket."""
-        response = await self.app.handle(request_of({**self.scope, "method": "GET"}, headers, _NoBody()))
-        refused = response.status >= FIRST_REFUSAL and isinstance(response.body, bytes)
-        return response if refused else status_response(bad_request(NO_WEBSOCKETS))
-
 
 class Application(QuartTrio):
     """The API's Quart application: one handler for each path and method, none of the framework's own answers."""
@@ -275,12 +256,9 @@ class Application(QuartTrio):
     request_class = ApiRequest
     response_class = TrioResponse
 
-    def __init__(self, handle: Handle, entropy: Entropy, patience: Patience, max_body: int) -> None:
+    def __init__(self, served: Served) -> None:
         super().__init__("watchd", static_folder=None)
-        self.handle = handle
-        self.entropy = entropy
-        self.patience = patience
-        self.max_body = max_body
+        self.served = served
         # Errors come to HttpExchange, not to a page.
         self.config["PROPAGATE_EXCEPTIONS"] = True
         self.config["MAX_CONTENT_LENGTH"] = None
@@ -298,7 +276,7 @@ class Application(QuartTrio):
     async def _api(self, path: str) -> Answer:  # noqa: ARG002  # the handler takes the path as it came
         request = cast("ApiRequest", current_request)
         incoming = request.incoming
-        return Answer(await self.handle(incoming), incoming.headers[AUDIT_ID])
+        return Answer(await self.served.handle(incoming), incoming.headers[AUDIT_ID])
 
     async def _refused(self, error: HTTPException) -> Answer:
         """Answer what Quart itself would not route, as a Status."""

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import logging
-import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import trio
-from hypercorn.config import Config
-from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, LifespanState
-from hypercorn.utils import wrap_app
 
-from watchd.serving import http2
-from watchd.serving.app import Application
-from watchd.serving.connection import Connection
 from watchd.serving.deadlines import Deadlines
 from watchd.serving.http1 import Http1Connection
 from watchd.serving.listeners import BACKLOG, Bound, Listener, addresses, bind
-from watchd.serving.loopback import LoopbackOnly
+from watchd.serving.served import Served
+from watchd.serving.transport import HandedStream
+
+if TYPE_CHECKING:
+    from watchd.serving.asgi import AsgiDoor
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +49,7 @@ class Limits:
 
 
 async def serve(
-    app: Application,
+    served: Served,
     listeners: Sequence[Listener],
     *,
     shutdown: trio.Event,
@@ -63,10 +58,10 @@ async def serve(
     native: bool = NATIVE,
     task_status: trio.TaskStatus[list[Bound]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve an application until shutdown; returns when every connection is gone.
+    """Serve the API until shutdown; returns when every connection is gone.
 
     Args:
-        app: from `create_app`.
+        served: the API.
         listeners: where.
         shutdown: set to stop accepting, close idle connections and let requests under way end within the grace
             time. Watches are ended by those who write them, who see the same event.
@@ -79,8 +74,9 @@ async def serve(
         ListenError: nothing was started.
 
     """
-    http2.apply()
-    door = _Door(app, limits or Limits(), abort if abort is not None else trio.Event())
+    door = _Door(served, limits or Limits(), abort if abort is not None else trio.Event())
+    if not native:
+        await door.import_hypercorn()
     contexts = [listener.tls.context() if listener.tls is not None else None for listener in listeners]
     bound: list[Bound] = []
     ways: list[Callable[[Any], Awaitable[None]]] = []
@@ -92,43 +88,38 @@ async def serve(
             for sock in sockets:
                 tls = context and not native and trio.SSLListener(sock, context, https_compatible=True)
                 doors.append((listener, tls or sock))
-                served = door.app_for(listener)
-                ways.append(partial(door.native, served, context) if native else partial(door.hypercorn, served))
-        async with trio.open_nursery() as lifespan:
-            await door.start_application(lifespan)
-            opened_doors = [(opened, way) for (_, opened), way in zip(doors, ways, strict=True)]
-            await door.serve(opened_doors, shutdown, partial(task_status.started, bound))
-            await door.end_application()
-            lifespan.cancel_scope.cancel()
+                ways.append(partial(door.native, context) if native else partial(door.hypercorn, tls=bool(context)))
+        opened_doors = [(opened, way) for (_, opened), way in zip(doors, ways, strict=True)]
+        await door.serve(opened_doors, shutdown, partial(task_status.started, bound))
     finally:
         for _, opened in doors:
             with trio.CancelScope(shield=True):
                 await opened.aclose()
 
 
-class _Door:
-    """The connections of one application and their common end."""
+class _Open(Protocol):
+    """A connection while it is open."""
 
-    def __init__(self, app: Application, limits: Limits, abort: trio.Event) -> None:
-        self._application = app
+    def drain(self) -> None:
+        """Close as soon as no request is open."""
+
+    def abort(self) -> None:
+        """Cut it off."""
+
+
+class _Door:
+    """The connections of the API's clients and their common end."""
+
+    def __init__(self, served: Served, limits: Limits, abort: trio.Event) -> None:
+        self._served = served
         self.limits = limits
         self._abort = abort
-        self._config = _config(limits)
-        self._context = WorkerContext(None)
-        self._app: AppWrapper = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
-        self._state: LifespanState = LifespanState({})
-        self._lifespan = Lifespan(self._app, self._config, self._state)
-        self._open: set[Connection | Http1Connection] = set()
+        self._asgi: AsgiDoor | None = None
+        self._importing = trio.Lock()
+        self._open: set[_Open] = set()
         self._native: set[Http1Connection] = set()
         self._deadlines = Deadlines(self._native)
         self._closed = trio.Event()
-
-    async def start_application(self, nursery: trio.Nursery) -> None:
-        await nursery.start(self._lifespan.handle_lifespan)
-        await self._lifespan.wait_for_startup()
-
-    async def end_application(self) -> None:
-        await self._lifespan.wait_for_shutdown()
 
     async def serve(
         self,
@@ -152,43 +143,68 @@ class _Door:
                     connection.abort()
             connections.cancel_scope.cancel()
 
-    def app_for(self, listener: Listener) -> AppWrapper:
-        """Return the application as a listener's clients may reach it under Hypercorn."""
-        return self._app if listener.tls is not None else LoopbackOnly(self._app)
-
-    async def native(self, app: AppWrapper, context: ssl.SSLContext | None, stream: trio.SocketStream) -> None:
+    async def native(self, context: ssl.SSLContext | None, stream: trio.SocketStream) -> None:
         """Serve a connection in HTTP/1.1, and have Hypercorn go on with it where it says something else."""
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
-        connection = Http1Connection(self._application, self.limits, self._deadlines, sock, context)
+        connection = Http1Connection(self._served, self.limits, self._deadlines, sock, context)
         self._open.add(connection)
         self._native.add(connection)
         handed = None
         try:
             handed = await connection.run()
+            if handed is not None and not await self._can_hand_over(handed):
+                handed = None
         finally:
             self._native.discard(connection)
             self._left(connection)
         if handed is not None:
-            await self.hypercorn(app, handed)
+            await self.hypercorn(handed, tls=context is not None)
 
-    async def hypercorn(self, app: AppWrapper, stream: Any) -> None:
+    async def _can_hand_over(self, stream: HandedStream) -> bool:
+        """Make sure that Hypercorn is there for a connection; close it else."""
+        ready = False
+        try:
+            await self.import_hypercorn()
+            ready = True
+        except Exception:  # The boundary of one client: the others speak HTTP/1.1, and need none of it.
+            log.exception("HTTP/2 cannot be served")
+        finally:
+            if not ready:
+                stream.transport.close()
+        return ready
+
+    async def import_hypercorn(self) -> AsgiDoor:
+        """Return Hypercorn's side of the door. Raises UnknownHypercorn.
+
+        It is imported for the first client that needs it, which most servers never see, and on a thread: the others do
+        not wait for the quarter of a second that it takes.
+        """
+        if self._asgi is None:
+            async with self._importing:
+                if self._asgi is None:
+                    self._asgi = await trio.to_thread.run_sync(_import_hypercorn, self._served, self.limits)
+        return self._asgi
+
+    async def hypercorn(self, stream: Any, *, tls: bool) -> None:
         """Serve a connection by Hypercorn."""
-        connection = Connection(app, self._config, self._context, self._state, stream)
+        asgi = await self.import_hypercorn()
+        connection = asgi.connection(stream, tls=tls)
         self._open.add(connection)
         try:
             await connection.run()
         finally:
             self._left(connection)
 
-    def _left(self, connection: Connection | Http1Connection) -> None:
+    def _left(self, connection: _Open) -> None:
         self._open.discard(connection)
         if not self._open:
             self._closed.set()
 
     async def _drain(self) -> None:
         """Let requests under way end; returns when all have, at the end of the grace time, or on abort."""
-        await self._context.terminated.set()
+        if self._asgi is not None:
+            await self._asgi.drain()
         self._closed = trio.Event()
         for connection in list(self._open):
             connection.drain()
@@ -210,17 +226,7 @@ async def _either(first: trio.Event, second: trio.Event) -> None:
         nursery.start_soon(wait, second)
 
 
-def _config(limits: Limits) -> Config:
-    """Say every limit of Hypercorn on purpose."""
-    config = Config()
-    config.accesslog = None  # The audit log says more, and this one costs 60 us a request.
-    config.errorlog = logging.getLogger("watchd.serving.hypercorn")
-    config.include_date_header = False
-    config.include_server_header = False
-    config.keep_alive_timeout = limits.idle
-    config.keep_alive_max_requests = math.inf  # type: ignore[assignment]  # compared only; clients stay
-    config.ssl_handshake_timeout = limits.handshake
-    config.h11_max_incomplete_size = limits.header_bytes
-    config.h2_max_header_list_size = limits.header_bytes
-    config.h2_max_concurrent_streams = limits.streams
-    return config
+def _import_hypercorn(served: Served, limits: Limits) -> AsgiDoor:
+    from watchd.serving.asgi import AsgiDoor  # noqa: PLC0415 - see _Door.import_hypercorn
+
+    return AsgiDoor(served, limits)

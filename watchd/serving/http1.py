@@ -1,7 +1,7 @@
 """The native door's HTTP/1.1: one client's connection, whose requests go straight to the API.
 
 Reads and writes are plain calls on a socket that does not block; a request costs no task, no scope and no message. What
-it does not speak it hands over with the bytes that it read: HTTP/2, and websockets' handshakes, are Hypercorn's.
+it does not speak it hands over with the bytes that it read: HTTP/2 is Hypercorn's.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ import orjson
 import trio
 
 from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
-from watchd.serving.answer import answer_headers, audit_id, status_response
-from watchd.serving.app import BODILESS, INTERNAL, Application
+from watchd.serving.answer import BODILESS, INTERNAL, answer_headers, audit_id, refuse_websocket, status_response
 from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
 from watchd.serving.deadlines import Deadlines
 from watchd.serving.head import END, PREFACE, BadHead, Head, parse
-from watchd.serving.http1_body import Http1Body, Reader
+from watchd.serving.http1_body import DRAIN_BODY, Http1Body, Reader
 from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
-from watchd.serving.incoming import DRAIN_BODY
 from watchd.serving.loopback import is_loopback_name, refusal
+from watchd.serving.served import Served
 from watchd.serving.sink import PIECE
 from watchd.serving.tls import TlsTransport
 from watchd.serving.transport import GONE, RECEIVE, HandedStream, PlainTransport, reset_on_close
@@ -59,7 +58,7 @@ class Http1Connection:
 
     def __init__(
         self,
-        app: Application,
+        app: Served,
         limits: Limits,
         deadlines: Deadlines,
         sock: socket.socket,
@@ -68,7 +67,7 @@ class Http1Connection:
         """Serve a socket that does not block.
 
         Args:
-            app: whose handler answers.
+            app: what answers.
             limits: what the client is allowed.
             deadlines: that look after this connection's.
             sock: connected; closed by `run`, unless it is handed over.
@@ -146,7 +145,7 @@ class Http1Connection:
                 self._idle = False
                 await self._refuse(error)
                 break
-            if head is None or head.websocket:
+            if head is None:
                 return HandedStream(transport, data + self._reader.rest)
             self._idle = False
             if not await self._exchange(head):
@@ -227,7 +226,7 @@ class Http1Connection:
             invite = self._invite if expect is not None else None
             body = Http1Body(self._reader, head, self._app.max_body, patience.answer, invite)
         response = await self._ask(head, body, audit, expect)
-        close = head.close or (body is not None and not await body.drain()) or self._draining
+        close = head.close or head.websocket or (body is not None and not await body.drain()) or self._draining
         self._writer.patience = patience.watch if response.watch else patience.answer
         self._started = False
         try:
@@ -260,6 +259,8 @@ class Http1Connection:
             peer_certificate=transport.peer_certificate() if isinstance(transport, TlsTransport) else None,
         )
         try:
+            if head.websocket:
+                return await refuse_websocket(self._app.handle, request)
             return await self._app.handle(request)
         except Exception:  # The boundary of one request: its client gets a Status, the log the traceback.
             log.exception("error in a handler", extra={"audit_id": audit})

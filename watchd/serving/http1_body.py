@@ -8,9 +8,15 @@ import trio
 
 from watchd.serving.chunks import BadChunk, Chunks
 from watchd.serving.head import CHUNKED, Head
-from watchd.serving.incoming import DRAIN_BODY, DRAIN_SECONDS, too_large
 from watchd.serving.transport import GONE, Transport
 from watchd.status import Reason, StatusError, bad_request
+
+DRAIN_BODY = 16 * 1024 * 1024
+"""Bytes of a refused body that are read and dropped before the answer: most clients write all of a request before
+they read, and closing on unread bytes makes the kernel reset the connection and throw the answer away."""
+
+DRAIN_SECONDS = 5.0
+"""How long that may take."""
 
 BODY_SECONDS = 60.0
 """How long a body may take as a whole, however steadily it drips: what the reference gives a request."""
@@ -131,3 +137,8 @@ class Http1Body:
                 raise StatusError(Reason.TIMEOUT, "Timeout: the request's body did not arrive in time")
             raise bad_request("unexpected EOF")
         self._reader.rest = data
+
+
+def too_large(limit: int) -> StatusError:
+    """413."""
+    return StatusError(Reason.REQUEST_ENTITY_TOO_LARGE, f"Request entity too large: limit is {limit}")

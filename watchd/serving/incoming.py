@@ -9,20 +9,11 @@ import trio
 
 from watchd.api.message import Request
 from watchd.serving.connection import STATE_KEY, Connection
+from watchd.serving.http1_body import DRAIN_BODY, DRAIN_SECONDS, too_large
 from watchd.status import Reason, StatusError, bad_request
 
 AsgiReceive = Callable[[], Awaitable[Any]]
 """ASGI's `receive`."""
-
-MAX_BODY = 3 * 1024 * 1024
-"""Bytes of a request's body (FEATURES row 18): the reference's limit."""
-
-DRAIN_BODY = 16 * 1024 * 1024
-"""Bytes of a refused body that are read and dropped before the answer: most clients write all of a request before
-they read, and closing on unread bytes makes the kernel reset the connection and throw the answer away."""
-
-DRAIN_SECONDS = 5.0
-"""How long that may take."""
 
 
 class Body:
@@ -90,11 +81,6 @@ class Body:
                 size += len(message.get("body", b""))
                 self._left = message["type"] == "http.request" and message.get("more_body", False)
         return not self._left
-
-
-def too_large(limit: int) -> StatusError:
-    """413."""
-    return StatusError(Reason.REQUEST_ENTITY_TOO_LARGE, f"Request entity too large: limit is {limit}")
 
 
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
-
-from hypercorn.typing import AppWrapper
-from quart.utils import encode_headers
-from werkzeug.datastructures import Headers
 
 from watchd.api.message import Response
 from watchd.serving.answer import status_response
-from watchd.serving.incoming import AsgiReceive
-from watchd.serving.sink import AsgiSend
 from watchd.status import Reason, StatusError
 
 
@@ -30,32 +23,6 @@ def is_loopback_name(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-class LoopbackOnly:
-    """An ASGI application that lets only requests to loopback names through; others are answered 403.
-
-    A page of evil.example whose name resolves to 127.0.0.1 counts as same-origin to the browser that loaded it; its
-    requests carry `Host: evil.example`. HTTP/1.0 requests without a Host come from no browser and pass.
-    """
-
-    def __init__(self, app: AppWrapper) -> None:
-        self._app = app
-
-    async def __call__(
-        self, scope: Any, receive: AsgiReceive, send: AsgiSend, sync_spawn: Any, call_soon: Any
-    ) -> None:
-        """Pass a request on, or refuse it."""
-        hosts = [value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"]
-        if scope["type"] == "lifespan" or all(map(is_loopback_name, hosts)):
-            await self._app(scope, receive, send, sync_spawn, call_soon)
-            return
-        response = refusal(hosts[0])
-        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        body = response.body
-        headers = encode_headers(Headers([*response.headers, ("Content-Length", str(len(body)))]))  # type: ignore[arg-type]  # bytes
-        await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
-        await send({"type": f"{kind}.body", "body": body, "more_body": False})
 
 
 def refusal(host: str) -> Response:

@@ -24,6 +24,7 @@ from watchd.seams import SystemEntropy
 from watchd.serving.app import create_app
 from watchd.serving.door import Limits, serve
 from watchd.serving.listeners import Listener, Tls
+from watchd.serving.served import Served
 from watchd.serving.sink import Patience
 from watchd.values import Address
 
@@ -164,14 +165,14 @@ def open_door(certificate, nursery, native):
 
     @contextlib.asynccontextmanager
     async def start(handle, *, patience=None, limits=None, client_ca=False, alpn=("http/1.1", "h2"), by_hand=False):
-        app = create_app(handle, entropy=SystemEntropy(), patience=patience or Patience())
+        served = Served(handle, SystemEntropy(), patience or Patience())
         tls = Tls(certificate, client_ca=certificate if client_ca else None, alpn=alpn)
         loopback = Address("127.0.0.1", 0)
         shutdown, abort, closed = trio.Event(), trio.Event(), trio.Event()
 
         async def run(task_status):
             await serve(
-                app,
+                served,
                 [Listener(loopback), Listener(loopback, tls)],
                 shutdown=shutdown,
                 abort=abort,
@@ -188,7 +189,7 @@ def open_door(certificate, nursery, native):
             config.alpn_protocols = list(alpn)
             config.errorlog = None
             config.graceful_timeout = (limits or Limits()).grace
-            await hypercorn.trio.serve(app, config, shutdown_trigger=shutdown.wait, task_status=task_status)
+            await hypercorn.trio.serve(create_app(served), config, shutdown_trigger=shutdown.wait, task_status=task_status)
             closed.set()
 
         if by_hand:

@@ -8,10 +8,10 @@ import trio
 
 from watchd.api.message import Response
 from watchd.seams import SystemEntropy
-from watchd.serving.app import create_app
 from watchd.serving.door import Limits, serve
 from watchd.serving.listeners import BadCertificate, Listener, ListenError, NotLoopback, Tls, addresses, bind
 from watchd.serving.loopback import is_loopback_name
+from watchd.serving.served import Served
 from watchd.values import Address
 
 JSON = [("Content-Type", "application/json")]
@@ -177,12 +177,12 @@ async def test_what_does_not_end_is_cut_off(open_door, until, tls, how):
 
 async def test_cancelling_the_door_leaves_nothing_behind(certificate, until):
     api = Api()
-    app = create_app(api, entropy=SystemEntropy())
+    served = Served(api, SystemEntropy())
     async with trio.open_nursery() as nursery:
 
         async def run(task_status):
             await serve(
-                app, [Listener(Address("127.0.0.1", 0))], shutdown=trio.Event(), task_status=task_status
+                served, [Listener(Address("127.0.0.1", 0))], shutdown=trio.Event(), task_status=task_status
             )
 
         (bound,) = await nursery.start(run)

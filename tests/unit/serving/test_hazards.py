@@ -5,6 +5,7 @@ Run through the door, and through `hypercorn` as anybody may start it by hand.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 
 import h2.events
@@ -314,3 +315,17 @@ def test_another_hypercorn_is_refused(monkeypatch):
     with pytest.raises(http2.UnknownHypercorn, match=r"Hypercorn 0\.19\.0 is installed"):
         http2.apply()
     assert hypercorn.protocol.h2.StreamBuffer is before
+
+
+@pytest.mark.parametrize("native", [True], ids=["native"])
+@both_ways
+async def test_another_hypercorn_is_no_obstacle_to_http1(open_door, monkeypatch, tls):
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.19.0")
+    async with open_door(Flood()) as door:
+        for _ in range(2):
+            stream = await door.connect("h2", tls=tls)
+            await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            with contextlib.suppress(trio.BrokenResourceError):
+                assert await stream.receive_some() == b""
+            await trio.aclose_forcefully(stream)
+        await ping(door)

@@ -10,7 +10,8 @@ import trio
 
 from watchd.serving import limits
 from watchd.serving.compress import GZIP_THRESHOLD, GzipSink, accepts_gzip
-from watchd.serving.incoming import DRAIN_BODY, Body
+from watchd.serving.http1_body import DRAIN_BODY
+from watchd.serving.incoming import Body
 from watchd.status import StatusError
 
 

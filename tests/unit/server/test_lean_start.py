@@ -1,0 +1,74 @@
+"""What a server has imported once it is ready, and once it has answered: nothing that no client has needed yet."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+SERVE = """
+import http.client, json, socket, ssl, sys
+from importlib import import_module
+from urllib.parse import urlsplit
+
+import_module("watchd.cli")
+import_module("watchd.commands.serve")
+from watchd import testing
+
+def imported():
+    return sorted(name for name in sys.modules)
+
+seen = {}
+with testing.serve_in_thread() as server:
+    seen["ready"] = imported()
+    door = urlsplit(server.url)
+    client = http.client.HTTPSConnection(door.netloc, context=ssl.create_default_context(cafile=server.ca_file))
+    def ask(method, path, body=None):
+        client.request(method, path, body and json.dumps(body), {**server.headers, "Content-Type": "application/json"})
+        answer = client.getresponse()
+        text = answer.read()
+        assert answer.status < 300, text
+        return json.loads(text)
+    maps = "/api/v1/namespaces/default/configmaps"
+    made = ask("POST", maps, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    ask("PUT", maps + "/a", {**made, "data": {"k": "w"}})
+    ask("GET", maps)
+    ask("GET", maps + "/a")
+    ask("DELETE", maps + "/a")
+    seen["asked"] = imported()
+    with socket.create_connection((urlsplit(server.http_url).hostname, urlsplit(server.http_url).port)) as plain:
+        plain.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes(3) + b"\\4" + bytes(5))
+        assert plain.recv(9)[3] == 4  # SETTINGS
+    seen["http2"] = imported()
+print(json.dumps(seen))
+"""
+
+HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto"}
+"""What HTTP/2 takes."""
+
+NOT_AT_THE_START = HTTP2
+"""Packages and modules that cost milliseconds and megabytes."""
+
+
+@pytest.fixture(scope="module")
+def seen():
+    done = subprocess.run([sys.executable, "-c", SERVE], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {when: set(names) for when, names in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+def test_a_server_that_is_ready_has_imported_what_it_needs(seen):
+    assert not NOT_AT_THE_START & seen["ready"]
+    assert "watchd.serving.http1" in seen["ready"]
+
+
+def test_requests_of_http1_need_nothing_of_http2(seen):
+    assert not HTTP2 & seen["asked"]
+
+
+def test_the_first_client_of_http2_has_it_imported(seen):
+    assert {"quart", "hypercorn", "h2"} <= seen["http2"]
