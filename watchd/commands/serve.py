@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 import trio
 
 from watchd.commands.failure import CommandFailed
+from watchd.commands.logs import configure_logging
 from watchd.commands.options import config_option, serve_config, setting_option
 from watchd.config import SETTINGS, Config
 from watchd.groups import sole
@@ -34,36 +34,7 @@ call of LMDB, would take 200 ms for a batch that takes 1."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The first ends the server in order, the second at once."""
 
-
-OURS = ("watchd", "storage", "conversion")
-"""Packages whose log lines the level is about. Those below warnings of others stay out: HTTP/2 libraries would write
-every header there, tokens too."""
-
-
-def configure_logging(level: str) -> None:
-    """Write log lines to stderr from a severity on: for people on a terminal, else as JSON."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    for_people = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
-    last: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if not for_people:
-        last.append(structlog.processors.format_exc_info)
-    formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*last, renderer])
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelName(level.upper())), force=True)
-    for name in OURS:
-        logging.getLogger(name).setLevel(level.upper())
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+logger = logging.getLogger("watchd")
 
 
 def announce(running: Running) -> None:
@@ -77,7 +48,6 @@ def announce(running: Running) -> None:
 
 async def serve_until_signal(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then end in order; a second signal ends the process at once."""
-    log = structlog.get_logger("watchd")
     stop = trio.Event()
     with trio.open_signal_receiver(*SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
@@ -90,7 +60,7 @@ async def serve_until_signal(config: Config) -> None:
 
             running: Running = await nursery.start(body)
             announce(running)
-            log.info("ready", url=running.url, head=running.log.head, floor=running.log.floor)
+            logger.info("ready", extra={"url": running.url, "head": running.log.head, "floor": running.log.floor})
 
 
 async def _obey(signals: AsyncIterator[int], stop: trio.Event) -> None:
@@ -98,7 +68,7 @@ async def _obey(signals: AsyncIterator[int], stop: trio.Event) -> None:
         if stop.is_set():
             # Without a word to anybody, threads in fsync included: the log is whole at every instant.
             os._exit(128 + number)
-        structlog.get_logger("watchd").info("shutting down", signal=signal.Signals(number).name)
+        logger.info("shutting down", extra={"signal": signal.Signals(number).name})
         stop.set()
 
 
@@ -117,10 +87,9 @@ def command(**flags: Any) -> None:
     config_file: Path | None = flags.pop("config_file")
     config = serve_config(flags, config_file)
     configure_logging(config.log_level)
-    log = structlog.get_logger("watchd")
-    log.info("limits", open_files=str(raise_descriptors()))
+    logger.info("limits", extra={"open_files": str(raise_descriptors())})
     if config.durability is Durability.RELAXED:
-        log.warning("relaxed durability: a power cut may lose answered writes and reuse their resourceVersions")
+        logger.warning("relaxed durability: a power cut may lose answered writes and reuse their resourceVersions")
     sys.setswitchinterval(SWITCH_SECONDS)
     # What the imports left is never garbage: no collection needs to walk over it.
     gc.collect()

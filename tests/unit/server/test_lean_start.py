@@ -48,10 +48,10 @@ with testing.serve_in_thread() as server:
 print(json.dumps(seen))
 """
 
-HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto"}
+HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto", "asyncio"}
 """What HTTP/2 takes."""
 
-NOT_AT_THE_START = HTTP2
+NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments"}
 """Packages and modules that cost milliseconds and megabytes."""
 
 
