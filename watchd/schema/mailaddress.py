@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 
 _TEXT = r"[!#-'*+\-/-9=?A-Z^-~\x80-\U0010ffff]"
 """What an atom is made of (RFC 5322 section 3.2.3, and all of Unicode)."""
 _QUOTED = r'"(?:[\t !#-\[\]-~\x80-\U0010ffff]|\\[\t -~\x80-\U0010ffff])%s"'
 
-_spaces = re.compile(r"[ \t]*")
-_local = re.compile(rf"{_TEXT}+(?:\.{_TEXT}+)*(?!\.)|{_QUOTED % '+'}")
-_domain = re.compile(rf"{_TEXT}+(?:\.{_TEXT}+)*(?!\.)")
-_literal = re.compile(r"\[([!-Z^-~\x80-\U0010ffff]*)\]")
-_word = re.compile(rf"(?:{_TEXT}|\.)+|{_QUOTED % '*'}")
+_SPACES = r"[ \t]*"
+_LOCAL = rf"{_TEXT}+(?:\.{_TEXT}+)*(?!\.)|{_QUOTED % '+'}"
+_DOMAIN = rf"{_TEXT}+(?:\.{_TEXT}+)*(?!\.)"
+_LITERAL = r"\[([!-Z^-~\x80-\U0010ffff]*)\]"
+_WORD = rf"(?:{_TEXT}|\.)+|{_QUOTED % '*'}"
+
+_compiled = cache(re.compile)
+"""Patterns over all of Unicode take milliseconds each: not at the start, for a format that few schemas name."""
 
 
 class _Malformed(ValueError):
@@ -42,15 +46,15 @@ class _Scanner:
 
     def address(self, *, group: bool) -> int:
         """Read an address or, where that is allowed, a group. Returns how many addresses there were."""
-        self.take(_spaces)
+        self.take(_SPACES)
         if self.spec():
-            self.take(_spaces)
+            self.take(_SPACES)
             if self.consume("("):
                 self.comment()
             return 1
         if self.text[self.at : self.at + 1] != "<":
             self.phrase()
-        self.take(_spaces)
+        self.take(_SPACES)
         if group and self.consume(":"):
             return self.group()
         if not (self.consume("<") and self.spec() and self.consume(">")):
@@ -58,7 +62,7 @@ class _Scanner:
         return 1
 
     def group(self) -> int:
-        self.take(_spaces)
+        self.take(_SPACES)
         if self.consume(";"):
             self.comments()
             return 0
@@ -75,32 +79,32 @@ class _Scanner:
     def spec(self) -> bool:
         """Read `local@domain`, or nothing."""
         start = self.at
-        self.take(_spaces)
-        if self.take(_local) and self.consume("@"):
-            self.take(_spaces)
-            literal = _literal.match(self.text, self.at)
+        self.take(_SPACES)
+        if self.take(_LOCAL) and self.consume("@"):
+            self.take(_SPACES)
+            literal = _compiled(_LITERAL).match(self.text, self.at)
             if literal is not None and _is_ip(literal[1]):
                 self.at = literal.end()
                 return True
-            if self.take(_domain):
+            if self.take(_DOMAIN):
                 return True
         self.at = start
         return False
 
     def phrase(self) -> None:
         """Read the words of a name."""
-        if not self.take(_word):
+        if not self.take(_WORD):
             raise _Malformed
         while True:
             self.comments()
-            if not self.take(_word):
+            if not self.take(_WORD):
                 return
 
     def comments(self) -> None:
-        self.take(_spaces)
+        self.take(_SPACES)
         while self.consume("("):
             self.comment()
-            self.take(_spaces)
+            self.take(_SPACES)
 
     def comment(self) -> None:
         """Read a comment, which may hold others, after its first parenthesis."""
@@ -113,8 +117,8 @@ class _Scanner:
             self.at += 2 if escaped else 1
             depth += (char == "(") - (char == ")")
 
-    def take(self, pattern: re.Pattern[str]) -> bool:
-        match = pattern.match(self.text, self.at)
+    def take(self, pattern: str) -> bool:
+        match = _compiled(pattern).match(self.text, self.at)
         if match is None:
             return False
         self.at = match.end()

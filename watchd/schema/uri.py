@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _escaped = re.compile(r"(?:[^%]|%[0-9a-fA-F]{2})*", re.DOTALL)
 _HOST = r"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\U0010ffff]"
-_host = re.compile(rf"(?:{_HOST}|%(?:25|[89a-fA-F][0-9a-fA-F]))*")
-_zone = re.compile(rf"%25(?:{_HOST}|%(?:25|20|[89a-fA-F][0-9a-fA-F]|[0-9a-fA-F]{{2}}))*")
+_NAME = rf"(?:{_HOST}|%(?:25|[89a-fA-F][0-9a-fA-F]))*"
+_ZONE = rf"%25(?:{_HOST}|%(?:25|20|[89a-fA-F][0-9a-fA-F]|[0-9a-fA-F]{{2}}))*"
 _port = re.compile(r"(?::[0-9]*)?")
 _user = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
+
+_compiled = cache(re.compile)
+"""Patterns over all of Unicode take milliseconds each: when the first URI is looked at, not at the start."""
 
 
 def is_request_uri(text: str) -> bool:
@@ -52,12 +56,12 @@ def _authority(text: str, scheme: str) -> bool:
         port = host[first if scheme in {"http", "https"} else last :]
         if not _port.fullmatch(port):
             return False
-    return _host.fullmatch(host) is not None
+    return _compiled(_NAME).fullmatch(host) is not None
 
 
 def _literal(text: str) -> bool:
     address, percent, zone = text.partition("%25")
-    if percent and not (zone and _zone.fullmatch(percent + zone)):
+    if percent and not (zone and _compiled(_ZONE).fullmatch(percent + zone)):
         return False
     try:
         ipaddress.IPv6Address(address)
