@@ -11,8 +11,8 @@ from conversion.codec import PROTOBUF
 from conversion.protobuf_codec import ProtobufCodec
 from conversion.protobuf_types import raw_of
 from conversion.protobuf_wire import fields
+from tests.builtin import KINDS
 from watchd.crd import definitions
-from watchd.registry.builtin import KINDS
 from watchd.registry.frames import error_frame
 from watchd.registry.view import View
 from watchd.status import expired

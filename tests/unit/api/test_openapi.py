@@ -10,12 +10,12 @@ import trio.testing
 
 from conversion.openapi_media import MEDIA_TYPE_V2, MEDIA_TYPE_V3
 from conversion.openapi_protobuf import ENCODER_V2, ENCODER_V3
+from tests.builtin import KINDS
 from watchd.api.message import Request
 from watchd.api.openapi import OpenAPI
 from watchd.api.openapi_operations import group_name, operations
 from watchd.api.openapi_schemas import meta
 from watchd.crd.install import kind_of
-from watchd.registry.builtin import KINDS
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.seams import InlineRunner
 from watchd.status import StatusError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from tests.builtin import KINDS
 from watchd.api.openapi_build import document_v2, document_v3
-from watchd.registry.builtin import KINDS
 
 POD = "/api/v1/namespaces/{namespace}/pods/{name}"
 KIND_OF_GVK = "x-kubernetes-group-version-kind"

@@ -18,6 +18,7 @@ from storage.lmdb_log import LmdbLog
 from storage.log import Log
 from storage.memory_log import MemoryLog
 from storage.types import Check, Record, Write
+from tests.builtin import KINDS
 from watchd.admission.chain import Chain
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
@@ -42,7 +43,6 @@ from watchd.controllers.namespaces import Namespaces
 from watchd.controllers.table import Needs, dormant
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import KIND as DEFINITION
-from watchd.registry.builtin import KINDS
 from watchd.registry.frames import FRAME_CACHE_BYTES, FrameCache
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Endpoint, Registry

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from conversion.json_codec import JsonCodec
 from storage.types import NOTHING, KindId, Op, Revision, Stored, Write, make_key, stamp
+from tests.builtin import builtin
 from watchd.api.selection import Selection
 from watchd.api.selectors import FieldSelector
-from watchd.registry.builtin import kind as builtin
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.value import canonical, encode, head_of, header_of, tag_of
 from watchd.registry.view import View, load

@@ -8,9 +8,8 @@ import json
 
 import pytest
 
+from tests.builtin import KINDS, builtin
 from watchd.registry import schemas
-from watchd.registry.builtin import KINDS
-from watchd.registry.builtin import kind as builtin
 from watchd.registry.builtin.core import event
 from watchd.schema.typed import prune_and_check
 from watchd.seams import SystemClock, SystemEntropy

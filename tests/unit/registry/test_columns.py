@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchd.registry.builtin import KINDS
+from tests.builtin import KINDS
 from watchd.registry.columns import age, columns_of, human_duration
 from watchd.registry.kind import Kind, Names, Version
 

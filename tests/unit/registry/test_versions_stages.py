@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from conversion.gvk import version_priority
+from tests.builtin import KINDS
 from watchd.api import version as release
 from watchd.config import ConfigError
-from watchd.registry.builtin import KINDS, deprecations
+from watchd.registry.builtin import deprecations
 from watchd.registry.builtin.deprecations import deprecation
 from watchd.registry.builtin.stages import decide
 from watchd.registry.builtin.table import load

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchd.registry.builtin import kind as builtin
+from tests.builtin import builtin
 from watchd.registry.builtin.autoscaling.conversion import OWN_ANNOTATIONS, from_v2, to_v2
 from watchd.schema.typed import prune_and_check
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from tests.builtin import KINDS, builtin
 from watchd.api.selectors import FieldSelector
-from watchd.registry.builtin import KINDS, facts
-from watchd.registry.builtin import kind as builtin
+from watchd.registry.builtin import facts
 from watchd.registry.strategy import NameFormat, Strategy
 from watchd.status import StatusError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchd.registry.builtin import kind as builtin
+from tests.builtin import builtin
 from watchd.registry.columns import columns_of
 from watchd.schema.typed import prune_and_check
 
