@@ -14,8 +14,8 @@ from storage.errors import StorageError
 from watchd.auth.authentication import TokenFileError
 from watchd.commands.failure import CommandFailed
 from watchd.config import ConfigError
-from watchd.credentials import CredentialsError
 from watchd.groups import sole
+from watchd.private_files import CredentialsError
 
 EXIT_FAILED = 1
 """The command could not be done; one line on stderr says why."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import orjson
 
 from conversion.codec import JSON
@@ -25,7 +27,11 @@ class OpenIDPages:
     """Answers /.well-known/openid-configuration and /openid/v1/jwks."""
 
     def __init__(self, key: SigningKey) -> None:
-        self._keys = orjson.dumps({"keys": [key.jwk()]})
+        self._key = key
+
+    @cached_property
+    def _keys(self) -> bytes:
+        return orjson.dumps({"keys": [self._key.jwk()]})
 
     async def handle(self, request: Request) -> Response:
         """Answer a request that was let through. Raises StatusError 405, 406."""

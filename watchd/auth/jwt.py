@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+if TYPE_CHECKING:
+    from watchd.auth.p256 import KeyPair
 
 Claims = dict[str, Any]
 
 ALGORITHM = "ES256"
-
-HALF_BYTES = 32
-"""Length of each of the two numbers of a signature, and of each coordinate of a point of P-256."""
 
 
 class BadToken(Exception):
@@ -55,19 +52,27 @@ def unverified(token: str) -> Claims | None:
 class SigningKey:
     """A key pair on the curve P-256 that signs tokens and verifies them."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
-        self._key = key
-        self._public = key.public_key()
-        der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.id = encode(hashlib.sha256(der).digest())
+    def __init__(self, pem: bytes) -> None:
+        """Take the private key, PEM; it is read when it is first used."""
+        self._pem = pem
+
+    @cached_property
+    def _pair(self) -> KeyPair:
+        # Only here: many servers never see a token of a ServiceAccount, and the library for keys is a large one.
+        from watchd.auth.p256 import KeyPair  # noqa: PLC0415 - see above
+
+        return KeyPair(self._pem)
+
+    @cached_property
+    def id(self) -> str:
         """Derived from the public key as the reference derives it, and as little of use to forge one."""
+        return encode(hashlib.sha256(self._pair.public_der()).digest())
 
     def sign(self, claims: Claims) -> str:
         """Return a token with these claims."""
         header = encode(orjson.dumps({"alg": ALGORITHM, "kid": self.id}))
         signed = f"{header}.{encode(orjson.dumps(claims, option=orjson.OPT_SORT_KEYS))}"
-        halves = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{encode(b''.join(half.to_bytes(HALF_BYTES, 'big') for half in halves))}"
+        return f"{signed}.{encode(self._pair.sign(signed.encode()))}"
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that this key has signed. Raises BadToken."""
@@ -80,13 +85,8 @@ class SigningKey:
         if not isinstance(header, dict) or header.get("kid", self.id) != self.id:
             raise BadToken("invalid signature, no keys found")
         # The algorithm is this key's, whatever the token's header wishes for.
-        if header.get("alg") != ALGORITHM or len(raw) != 2 * HALF_BYTES:
+        if header.get("alg") != ALGORITHM or not self._pair.has_signed(signed.encode(), raw):
             raise BadToken("go-jose/go-jose: error in cryptographic primitive")
-        r, s = (int.from_bytes(half, "big") for half in (raw[:HALF_BYTES], raw[HALF_BYTES:]))
-        try:
-            self._public.verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature as error:
-            raise BadToken("go-jose/go-jose: error in cryptographic primitive") from error
         claims = unverified(token)
         if claims is None:
             raise BadToken("go-jose/go-jose: error in cryptographic primitive")
@@ -94,6 +94,5 @@ class SigningKey:
 
     def jwk(self) -> dict[str, str]:
         """Return the public key as a JSON Web Key."""
-        numbers = self._public.public_numbers()
-        x, y = (encode(number.to_bytes(HALF_BYTES, "big")) for number in (numbers.x, numbers.y))
+        x, y = map(encode, self._pair.point())
         return {"use": "sig", "kty": "EC", "kid": self.id, "crv": "P-256", "alg": ALGORITHM, "x": x, "y": y}

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-from cryptography import x509
 
 from watchd.crd import internal
 from watchd.crd.schemas import validate_schema
@@ -443,6 +442,9 @@ def _ca_bundle(conversion: Mapping[str, Any] | None) -> list[FieldError]:
     bundle = config.get("caBundle")
     if (conversion or {}).get("strategy") != "Webhook" or not bundle:
         return []
+    # Only here: few definitions have a webhook, and the library for certificates is a large one.
+    from cryptography import x509  # noqa: PLC0415 - see above
+
     try:
         x509.load_pem_x509_certificates(base64.b64decode(bundle))
     except ValueError:

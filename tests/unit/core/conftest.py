@@ -11,6 +11,7 @@ import attrs
 import orjson
 import pytest
 import trio
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from storage.bus import WatchBus
@@ -449,7 +450,11 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         quota.store = store
         watching = WatchCore(raced, bus, FrameCache(raced, max_bytes=frame_bytes))
         metrics = Metrics()
-        key = SigningKey(ec.generate_private_key(ec.SECP256R1()))
+        key = SigningKey(
+            ec.generate_private_key(ec.SECP256R1()).private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
         members: list[Authenticator] = [TokenAuthenticator({TOKEN: ADMIN})]
         members.append(ServiceAccountAuthenticator(key, store.find, clock=clock))
         authenticator, authorizer = AuthenticatorChain(members, anonymous=anonymous), default_authorizer()

@@ -10,13 +10,18 @@ import threading
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from watchd import credentials
-from watchd.credentials import CredentialsError, prepare, write_file
+from watchd import certificates, private_files
+from watchd.credentials import prepare
+from watchd.private_files import CredentialsError, write_file
 from watchd.seams import SystemClock
 
 DAY_MS = 24 * 3600 * 1000
 START_MS = 1_800_000_000_000
+
+AS_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 class SetClock:
@@ -56,6 +61,7 @@ def test_the_first_start_makes_everything_private(tmp_path):
         "pki/ca.crt": 0o644,
         "pki/server.pem": 0o600,
         "pki/sa.key": 0o600,
+        "pki/checked": 0o600,
         "admin.token": 0o600,
         "kubeconfig": 0o600,
     }
@@ -95,6 +101,58 @@ def test_a_second_start_changes_nothing(tmp_path):
     second = prepare(tmp_path, [], clock=SetClock(START_MS + DAY_MS))
     assert second == first
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def settled(monkeypatch):
+    """Note each time that certificates are looked at."""
+    calls = []
+    real = certificates.settle
+
+    def settle(*args):
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(certificates, "settle", settle)
+    return calls
+
+
+def test_what_was_found_good_is_not_looked_at_again(tmp_path, monkeypatch):
+    calls = settled(monkeypatch)
+    for day in range(3):
+        prepare(tmp_path, [], clock=SetClock(START_MS + day * DAY_MS))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"digest":"","names":[],"begin_ms":0,"end_ms":9999999999999}'])
+def test_a_note_that_says_something_else_is_written_anew(tmp_path, monkeypatch, content):
+    made = prepare(tmp_path, [], clock=SetClock())
+    note = (tmp_path / "pki/checked").read_bytes()
+    (tmp_path / "pki/checked").write_bytes(content)
+    calls = settled(monkeypatch)
+    assert prepare(tmp_path, [], clock=SetClock()) == made
+    assert len(calls) == 1
+    assert (tmp_path / "pki/checked").read_bytes() == note
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "ca.crt", "server.pem", "sa.key"])
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_what_changed_is_looked_at_again(tmp_path, monkeypatch, name, how):
+    prepare(tmp_path, [], clock=SetClock())
+    path = tmp_path / "pki" / name
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b"\n")
+    calls = settled(monkeypatch)
+    prepare(tmp_path, [], clock=SetClock())
+    prepare(tmp_path, [], clock=SetClock())
+    assert len(calls) == 1
+
+
+def test_a_clock_that_went_back_before_the_certificate_has_it_made_anew(tmp_path):
+    first = server_certificate(prepare(tmp_path, [], clock=SetClock()))
+    second = server_certificate(prepare(tmp_path, [], clock=SetClock(START_MS - DAY_MS)))
+    assert first.serial_number != second.serial_number
 
 
 @pytest.mark.parametrize(("days", "renewed"), [(300, False), (336, True), (400, True)])
@@ -175,6 +233,21 @@ def test_a_key_of_another_certificate_is_refused(tmp_path):
         prepare(tmp_path / "a", [], clock=SetClock())
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", ec.generate_private_key(ec.SECP384R1()).private_bytes(*AS_PEM)])
+def test_a_broken_key_of_accounts_is_one_clear_line(tmp_path, content):
+    prepare(tmp_path, [], clock=SetClock())
+    (tmp_path / "pki/sa.key").write_bytes(content)
+    with pytest.raises(CredentialsError, match=r"sa\.key: not a key"):
+        prepare(tmp_path, [], clock=SetClock())
+
+
+def test_a_token_with_signs_of_yaml_is_its_text(tmp_path):
+    token = "\"a:'b#{\\"
+    (tmp_path / "admin.token").write_text(token)
+    prepare(tmp_path, [], clock=SetClock()).write_kubeconfig("https://localhost:1")
+    assert yaml.safe_load((tmp_path / "kubeconfig").read_text())["users"][0]["user"]["token"] == token
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"two words\n", b"\xff\xfe"])
 def test_a_broken_token_is_refused(tmp_path, content):
     (tmp_path / "admin.token").write_bytes(content)
@@ -199,7 +272,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(credentials.os, "fsync", full)
+    monkeypatch.setattr(private_files.os, "fsync", full)
     with pytest.raises(CredentialsError, match="No space left"):
         write_file(tmp_path / "file", b"new", 0o600)
     assert (tmp_path / "file").read_bytes() == b"old"
