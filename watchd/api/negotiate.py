@@ -12,18 +12,29 @@ from typing import Any
 
 import attrs
 
-from conversion.cbor_codec import CborCodec
 from conversion.codec import CBOR, CBOR_SEQ, JSON, PROTOBUF, YAML, Codec, DecodeError
+from conversion.deferred import deferred
 from conversion.json_codec import JsonCodec
-from conversion.protobuf_codec import ProtobufCodec
-from conversion.yaml_codec import YamlCodec
 from watchd.api.message import Request
 from watchd.status import Reason, StatusError, bad_request
 
-CODECS: dict[str, Codec] = {JSON: JsonCodec(), YAML: YamlCodec(), CBOR: CborCodec()}
+CODECS: dict[str, Codec] = {
+    JSON: JsonCodec(),
+    YAML: deferred("conversion.yaml_codec", "YamlCodec", YAML),
+    CBOR: deferred("conversion.cbor_codec", "CborCodec", CBOR, stream_media_type=CBOR_SEQ),
+}
 """By media type, in order of preference: the first one answers `*/*` and reads bodies without a Content-Type."""
 
-TYPED_CODECS: dict[str, Codec] = {**CODECS, PROTOBUF: ProtobufCodec()}
+TYPED_CODECS: dict[str, Codec] = {
+    **CODECS,
+    PROTOBUF: deferred(
+        "conversion.protobuf_codec",
+        "ProtobufCodec",
+        PROTOBUF,
+        stream_media_type=f"{PROTOBUF};stream=watch",
+        sized_lists=True,
+    ),
+}
 """The same for objects that protobuf has messages for: built-in kinds, Status, the options, bare metadata."""
 
 MEDIA_TYPES = f"{JSON}, {YAML}, {PROTOBUF}, {CBOR}"

@@ -51,7 +51,7 @@ print(json.dumps(seen))
 HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto", "asyncio"}
 """What HTTP/2 takes."""
 
-NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments"}
+NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments", "yaml", "cbor2", "conversion.protobuf_codec"}
 """Packages and modules that cost milliseconds and megabytes."""
 
 
