@@ -267,7 +267,7 @@ def test_memory_leaves_the_credentials_only(tmp_path):
         server.create("a")
         assert server.end() == 0
     names = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    assert names == {"kubeconfig", "admin.token", "ca.pem", "server.pem", "ca.crt", "sa.key", "lock"}
+    assert names == {"kubeconfig", "admin.token", "ca.pem", "server.pem", "ca.crt", "sa.key", "checked", "lock"}
 
 
 def test_a_restart_keeps_state_revisions_history_and_credentials(tmp_path):
