@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 import attrs
 
+from watchd.failures import Failure
 from watchd.values import (
     CONTROLLERS,
     Address,
@@ -37,8 +38,11 @@ from watchd.values import (
 )
 
 
-class ConfigError(Exception):
+class ConfigError(Failure):
     """A setting that cannot be used. The message is one line and names the setting where it was given."""
+
+    exit_status = 2
+    """The command line or the configuration makes no sense."""
 
 
 @attrs.frozen

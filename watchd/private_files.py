@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from watchd.failures import Failure
+
 PRIVATE = 0o600
 """Mode of every file but the CA's certificate."""
 
@@ -14,7 +16,7 @@ PUBLIC = 0o644
 """Mode of what clients may read."""
 
 
-class CredentialsError(Exception):
+class CredentialsError(Failure):
     """A credential that cannot be read or written. The message is one line and holds no secret."""
 
 

@@ -14,10 +14,11 @@ from typing import Protocol
 import attrs
 
 from watchd.auth.user import ANONYMOUS, User
+from watchd.failures import Failure
 from watchd.status import Reason, StatusError
 
 
-class TokenFileError(Exception):
+class TokenFileError(Failure):
     """A token file that cannot be used. The message is one line and holds no token."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from watchd.failures import Failure
 
-class CommandFailed(Exception):
+
+class CommandFailed(Failure):
     """A command could not be done. The message is one line for the user."""
