@@ -247,7 +247,7 @@ async def _make_parts(
     lifecycle: list[Admission] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
     storing: list[Admission] = [DefaultClasses(log, registry), Volumes(log, registry, clock)]
     admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), *storing, quota])
-    metrics = Metrics()
+    metrics = Metrics(clock)
     store = Store(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
     )

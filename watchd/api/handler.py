@@ -79,7 +79,8 @@ class API:
         if BAD_ESCAPE.search(request.raw_path):
             return Response(400, [("content-type", "text/plain; charset=utf-8")], b"400 Bad Request")
         info = RequestInfo.parse(request.method, request.raw_path, request.query)
-        with self._metrics.request(request, info) as observed:
+        began, status = self._metrics.begin(info), 0
+        try:
             try:
                 response = await self._answer(request, info)
             except StatusError as error:
@@ -90,7 +91,9 @@ class API:
                 # A fault of ours: said to the log whole, to the client without what may be secret.
                 logger.exception("a request failed: %s %s", request.method, request.raw_path)
                 response = refusal(request, StatusError(Reason.INTERNAL_ERROR, "Internal error occurred"))
-            observed.status = response.status
+            status = response.status
+        finally:
+            self._metrics.end(info, began, status, dry_run=bool(request.param("dryRun")))
         return response
 
     async def _answer(self, request: Request, info: RequestInfo) -> Response:

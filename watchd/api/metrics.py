@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import trio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from watchd.api.discovery import page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.requestinfo import RequestInfo
+from watchd.api.tallies import Distribution, Distributions, Labels, Tallies, Tally
+from watchd.seams import Clock
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -41,7 +43,7 @@ METRICS_PATH = "/metrics"
 """Where they are, and nowhere below."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_READING = frozenset({"get", "list", "watch", "head", "options"})
+_READING = frozenset({"get", "list", "head", "options"})
 
 _SECONDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 """Buckets of request durations, as the reference has them."""
@@ -57,26 +59,27 @@ _REQUEST = ("verb", "dry_run", "group", "version", "resource", "subresource", "s
 _RESOURCE = ("group", "version", "resource")
 
 
-@attrs.define
-class Observed:
-    """One request while it is answered."""
-
-    status: int = 0
-    """HTTP status of its answer; 0 where none was made."""
-
-
 @attrs.frozen
 class WatchEvents:
     """Counts the events of one resource's watches."""
 
-    _total: Counter
-    _bytes: Histogram
+    _total: Tally
+    _bytes: Distribution
 
     def sent(self, events: int, size: int) -> None:
         """Count events that were handed to a client, `size` bytes together."""
         if events:
-            self._total.inc(events)
+            self._total.value += events
             self._bytes.observe(size / events)
+
+
+@attrs.frozen
+class _Requests:
+    """Counts requests that are alike but for their answers' statuses."""
+
+    durations: Distribution
+    totals: dict[int, Tally] = attrs.field(factory=dict)
+    """By HTTP status."""
 
 
 OBJECTS_SECONDS = 60.0
@@ -99,15 +102,18 @@ class _Objects(Collector):
 class Metrics:
     """All metrics of one server, in a registry of its own: servers in one process do not meet."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        """Begin with nothing; the clock says since when."""
         self.registry = CollectorRegistry()
         registry = self.registry
-        self._total = Counter(
-            "apiserver_request_total", "Requests by verb, resource and HTTP status.", (*_REQUEST, "code"), registry=registry
+        self._total = Tallies(
+            "apiserver_request_total", "Requests by verb, resource and HTTP status.", (*_REQUEST, "code"), clock
         )
-        self._duration = Histogram(
-            "apiserver_request_duration_seconds", "Time until the answer was ready.", _REQUEST, buckets=_SECONDS, registry=registry
+        registry.register(self._total)
+        self._duration = Distributions(
+            "apiserver_request_duration_seconds", "Time until the answer was ready.", _REQUEST, clock, bounds=_SECONDS
         )
+        registry.register(self._duration)
         self._long_running = Gauge(
             "apiserver_longrunning_requests",
             "Watches under way.",
@@ -117,26 +123,36 @@ class Metrics:
         inflight = Gauge(
             "apiserver_current_inflight_requests", "Requests under way, without watches.", ("request_kind",), registry=registry
         )
-        self._inflight = {True: inflight.labels("readOnly"), False: inflight.labels("mutating")}
+        self._reading = self._changing = 0
+        inflight.labels("readOnly").set_function(lambda: self._reading)
+        inflight.labels("mutating").set_function(lambda: self._changing)
         self._deprecated = Gauge(
             "apiserver_requested_deprecated_apis",
             "Deprecated APIs that were requested.",
             ("group", "version", "resource", "subresource", "removed_release"),
             registry=registry,
         )
-        self._event_total = Counter("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE, registry=registry)
-        self._event_sizes = Histogram(
-            "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _RESOURCE, buckets=_EVENT_BYTES, registry=registry
+        self._event_total = Tallies("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE, clock)
+        registry.register(self._event_total)
+        self._event_sizes = Distributions(
+            "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _RESOURCE, clock, bounds=_EVENT_BYTES
         )
+        registry.register(self._event_sizes)
         self._objects = _Objects()
         registry.register(self._objects)
         self._head = Gauge("watchd_log_head_revision", "The newest revision of the log.", registry=registry)
         self._floor = Gauge("watchd_log_floor_revision", "The highest compacted revision of the log.", registry=registry)
-        self.append_seconds = Histogram(
-            "watchd_log_append_duration_seconds", "Time from an append to its answer.", buckets=_APPEND_SECONDS, registry=registry
+        appends = Distributions(
+            "watchd_log_append_duration_seconds", "Time from an append to its answer.", (), clock, bounds=_APPEND_SECONDS
         )
+        registry.register(appends)
+        self.append_seconds = appends.under()
         """Observe each append, in seconds."""
-        self.batch_size = Histogram("watchd_log_batch_size", "Appends that were committed together.", buckets=_BATCH_SIZES, registry=registry)
+        batches = Distributions(
+            "watchd_log_batch_size", "Appends that were committed together.", (), clock, bounds=_BATCH_SIZES
+        )
+        registry.register(batches)
+        self.batch_size = batches.under()
         """Observe each commit, in appends."""
         self.ring_bytes = Gauge("watchd_ring_bytes", "Bytes of recent records kept in memory.", registry=registry)
         """`set_function` it."""
@@ -147,8 +163,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self._count_objects: Callable[[], Awaitable[Mapping[str, int]]] | None = None
         self._counted_at = -OBJECTS_SECONDS
-        self._totals: dict[tuple[str, ...], Counter] = {}
-        self._durations: dict[tuple[str, ...], Histogram] = {}
+        self._requests: dict[Labels, _Requests] = {}
 
     def observe_log(self, log: Log) -> None:
         """Read head and floor from a log whenever metrics are read."""
@@ -159,36 +174,37 @@ class Metrics:
         """Ask for the number of objects by resource (`things.example.com`) when metrics are read, once a minute at the most."""
         self._count_objects = count
 
-    @contextmanager
-    def request(self, request: Request, info: RequestInfo) -> Iterator[Observed]:
-        """Count a request and the time of its answer; the status is to be set on what is yielded."""
-        observed = Observed()
-        started = trio.current_time()
-        inflight = None if info.verb == "watch" else self._inflight[info.verb in _READING]
-        if inflight is not None:
-            inflight.inc()
-        try:
-            yield observed
-        finally:
-            if inflight is not None:
-                inflight.dec()
-            labels = _labels(info, "All" if request.param("dryRun") else "")
-            self._count(labels, observed.status, trio.current_time() - started, timed=info.verb != "watch")
+    def begin(self, info: RequestInfo) -> float:
+        """Count a request that is under way; returns when it began, for `end`."""
+        if info.verb in _READING:
+            self._reading += 1
+        elif info.verb != "watch":
+            self._changing += 1
+        return trio.current_time()
 
-    def _count(self, labels: tuple[str, ...], status: int, seconds: float, *, timed: bool) -> None:
-        # What was never answered well may not exist: paths made up by a client must not become series.
-        if labels not in self._durations and (not 200 <= status < 400 or len(self._durations) >= MAX_SERIES):
-            labels = (labels[0], labels[1], "", "", "", "", "", COMPONENT)
-        duration = self._durations.get(labels)
-        if duration is None:
-            duration = self._durations[labels] = self._duration.labels(*labels)
-        if timed:
-            duration.observe(seconds)
-        counted = (*labels, str(status))
-        total = self._totals.get(counted)
+    def end(self, info: RequestInfo, began: float, status: int, *, dry_run: bool) -> None:
+        """Count an answered request and its time; `status` is 0 where it has no answer."""
+        if info.verb in _READING:
+            self._reading -= 1
+        elif info.verb != "watch":
+            self._changing -= 1
+        labels = _labels(info, "All" if dry_run else "")
+        requests = self._requests.get(labels) or self._known(labels, status)
+        if info.verb != "watch":
+            requests.durations.observe(trio.current_time() - began)
+        total = requests.totals.get(status)
         if total is None:
-            total = self._totals[counted] = self._total.labels(*counted)
-        total.inc()
+            total = requests.totals[status] = self._total.under((*labels, str(status)))
+        total.value += 1
+
+    def _known(self, labels: Labels, status: int) -> _Requests:
+        # What was never answered well may not exist: paths made up by a client must not become series.
+        if not 200 <= status < 400 or len(self._requests) >= MAX_SERIES:
+            labels = (labels[0], labels[1], "", "", "", "", "", COMPONENT)
+        found = self._requests.get(labels)
+        if found is None:
+            found = self._requests[labels] = _Requests(self._duration.under(labels))
+        return found
 
     @contextmanager
     def long_running(self, info: RequestInfo) -> Iterator[None]:
@@ -204,7 +220,7 @@ class Metrics:
     def watch_events(self, group: str, version: str, resource: str) -> WatchEvents:
         """Return what counts the events of a resource; to be kept by whoever sends many."""
         labels = (group, version, resource)
-        return WatchEvents(self._event_total.labels(*labels), self._event_sizes.labels(*labels))
+        return WatchEvents(self._event_total.under(labels), self._event_sizes.under(labels))
 
     def deprecated(self, info: RequestInfo, removed_release: str = "") -> None:
         """Note that a deprecated version was asked for."""
@@ -222,7 +238,7 @@ class Metrics:
         return Response(200, [("content-type", content_type)], encoder(self.registry))
 
 
-def _labels(info: RequestInfo, dry_run: str) -> tuple[str, ...]:
+def _labels(info: RequestInfo, dry_run: str) -> Labels:
     if not info.is_resource:
         verb = info.verb.upper()
         return (verb if verb in _METHODS else "other", "", "", "", "", "", "", COMPONENT)

@@ -449,7 +449,7 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         store = Store(raced, registry, clock=clock, entropy=entropy, admission=admission)
         quota.store = store
         watching = WatchCore(raced, bus, FrameCache(raced, max_bytes=frame_bytes))
-        metrics = Metrics()
+        metrics = Metrics(clock)
         key = SigningKey(
             ec.generate_private_key(ec.SECP256R1()).private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
