@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.run import main
+from benchmarks.command import main
 
 main()

@@ -15,24 +15,35 @@ class Figure(Enum):
     CPU_OPERATION = ("server CPU per operation", "us", False)
     CPU_LIST = ("server CPU per list", "ms", False)
     CPU_EVENT = ("server CPU per event", "us", False)
+    CPU_UPDATE = ("server CPU per update", "us", False)
     CPU_START = ("server CPU of the start and first list", "s", False)
     THROUGHPUT = ("operations", "1/s", False)
     UPDATES = ("updates held", "1/s", False)
     EVENTS = ("events delivered", "1/s", False)
     P50 = ("latency p50", "ms", False)
     P99 = ("latency p99", "ms", False)
+    QUIET_P50 = ("the same alone p50", "ms", False)
+    QUIET_P99 = ("the same alone p99", "ms", False)
+    ADDED_P50 = ("added to it p50", "ms", False)
+    ADDED_P99 = ("added to it p99", "ms", False)
+    TIMES_P50 = ("times that alone p50", "", False)
+    TIMES_P99 = ("times that alone p99", "", False)
     WRITE_P50 = ("write latency p50", "ms", False)
     WRITE_P99 = ("write latency p99", "ms", False)
     ANSWER_P50 = ("event after the answer p50", "ms", False)
     ANSWER_P99 = ("event after the answer p99", "ms", False)
-    START_P50 = ("event after the request p50", "ms", False)
-    START_P99 = ("event after the request p99", "ms", False)
+    DUE_P50 = ("event after its update was due p50", "ms", False)
+    DUE_P99 = ("event after its update was due p99", "ms", False)
     READY = ("start to ready", "ms", False)
-    FIRST_LIST = ("start to the end of the first full list", "ms", False)
+    FIRST_PAGE = ("ready to the first page of 500", "ms", False)
+    FIRST_LIST = ("ready to the first full list", "ms", False)
     RESUMED = ("old watch resumes after the restart", "1 = yes", False)
     ANONYMOUS = ("anonymous memory", "MiB", False)
     PER_WATCHER = ("anonymous memory per idle watcher", "KiB", False)
     ANSWER_BYTES = ("bytes of an answer", "B", False)
+    TIMES_CPU = ("CPU, times that of the first", "", False)
+    TIMES_LATENCY = ("latency p50, times that of the first", "", False)
+    TIMES_MEMORY = ("anonymous memory, times that of the first", "", False)
     CLIENT_CPU = ("client CPU", "cores", False)
     OTHER_LOAD = ("other load", "of all cores", False)
     CUTS = ("streams the server ended", "", False)
@@ -51,8 +62,21 @@ class Figure(Enum):
 HIDDEN = frozenset({Figure.ANSWER_BYTES, Figure.CLIENT_CPU})
 """In the JSON only: they explain figures, and are none of the server's merits."""
 
-NO_RATIO = frozenset({Figure.OTHER_LOAD, Figure.RESUMED, Figure.CUTS})
+NO_RATIO = frozenset(
+    {
+        *(Figure.OTHER_LOAD, Figure.RESUMED, Figure.CUTS, Figure.ADDED_P50, Figure.ADDED_P99),
+        *(Figure.TIMES_P50, Figure.TIMES_P99, Figure.TIMES_CPU, Figure.TIMES_LATENCY, Figure.TIMES_MEMORY),
+    }
+)
 """Figures whose quotient says nothing."""
+
+TIMES: Mapping[Figure, Figure] = {
+    Figure.CPU_OPERATION: Figure.TIMES_CPU,
+    Figure.CPU_UPDATE: Figure.TIMES_CPU,
+    Figure.P50: Figure.TIMES_LATENCY,
+    Figure.ANONYMOUS: Figure.TIMES_MEMORY,
+}
+"""Figures that two cases are compared by, and what their quotient is."""
 
 Run = Mapping[Figure, float]
 """The figures of one run of one case against one server."""
@@ -83,6 +107,11 @@ class Measured:
             return None
         return ours / theirs
 
+    def over(self, first: Measured, name: str) -> Measured:
+        """Return how many times another case's figures this one's are, run by run."""
+        runs = {peer: [_quotients(mine, its) for mine, its in zip(self.runs[peer], first.runs.get(peer, ()), strict=False)] for peer in self.runs}
+        return Measured(self.workload, name, runs)
+
     @property
     def figures(self) -> list[Figure]:
         """What was taken, in the order of Figure."""
@@ -99,6 +128,10 @@ class Measured:
                 if figure.must_be_zero and worst:
                     found.append(f"{self.workload} {self.case}: {peer}: {worst:g} {figure.title}")
         return found
+
+
+def _quotients(run: Run, first: Run) -> dict[Figure, float]:
+    return {times: run[figure] / first[figure] for figure, times in TIMES.items() if figure in run and first.get(figure)}
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -1,26 +1,21 @@
-"""What is shown and kept of a run: a table with ratios, and JSON."""
+"""What is shown of a run: a table with ratios, and budgets with whether they are met."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import attrs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import HIDDEN, NO_RATIO, Figure, Measured, Run
+from benchmarks.budgets import budget_of
+from benchmarks.figures import HIDDEN, Figure, Measured
 from benchmarks.machine import Machine
-
-FORMAT = 1
-"""Of the JSON; counts up when the meaning of something in it changes."""
 
 NO_DISKS = frozenset({"tmpfs", "ramfs"})
 """File systems that lose everything in a power cut; /tmp is one on many machines."""
 
-WIDTH = 160
+WIDTH = 200
 """Columns of the table where the output is no terminal: a figure is never broken over lines."""
 
 
@@ -56,7 +51,7 @@ def _shown(measured: Measured, figure: Figure) -> bool:
 
 
 def rows(result: Result) -> list[list[str]]:
-    """Return the table's cells: workload, case, figure, unit, one a server, ratio (ours / the other's)."""
+    """Return the table's cells: workload, case, figure, unit, one a server, ours / its for each other, budget, its verdict."""
     names = list(result.peers)
     out = []
     for measured in result.measured:
@@ -65,21 +60,39 @@ def rows(result: Result) -> list[list[str]]:
             if not _shown(measured, figure):
                 continue
             cells = [number(measured.median(name, figure)) for name in names]
-            if len(names) > 1:
-                ratio = measured.ratio(figure, names[0], names[1])
-                cells.append("" if ratio is None else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}")
-            out.append([*lead, figure.title, figure.unit, *cells])
+            cells += [_ratio(measured.ratio(figure, names[0], name)) for name in names[1:]]
+            out.append([*lead, figure.title, figure.unit, *cells, *_verdict(result, measured, figure)])
             lead = ["", ""]
         for name, why in measured.failures.items():
-            out.append([*lead, f"failed: {name}", "", why[:80], *[""] * (len(names) - 1 + (len(names) > 1))])
+            out.append([*lead, f"failed: {name}", "", why[:80], *[""] * (len(header(result)) - 5)])
             lead = ["", ""]
     return out
+
+
+def _ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
+
+
+def _verdict(result: Result, measured: Measured, figure: Figure) -> tuple[str, str]:
+    budget = budget_of(measured, figure) if result.form == "full" else None
+    if budget is None:
+        return "", ""
+    met = budget.met(measured, next(iter(result.peers)))
+    return str(budget), "" if met is None else "met" if met else "missed"
+
+
+def verdicts(result: Result) -> tuple[int, int]:
+    """Return how many budgets are met, and of how many."""
+    found = [_verdict(result, measured, figure)[1] for measured in result.measured for figure in measured.figures]
+    return found.count("met"), found.count("met") + found.count("missed")
 
 
 def header(result: Result) -> list[str]:
     """Return the table's column headings."""
     names = list(result.peers)
-    return ["workload", "case", "figure", "unit", *names, *([f"{names[0]} / {names[1]}"] if len(names) > 1 else [])]
+    return ["workload", "case", "figure", "unit", *names, *(f"{names[0]} / {name}" for name in names[1:]), "budget", ""]
 
 
 def show(result: Result) -> None:
@@ -101,6 +114,9 @@ def show(result: Result) -> None:
     for row in rows(result):
         table.add_row(*row, end_section=False)
     console.print(table)
+    met, budgets = verdicts(result)
+    if budgets:
+        console.print(f"budgets met: {met} of {budgets}")
     for fault in faults(result):
         console.print(f"FAULT {fault}")
 
@@ -115,46 +131,3 @@ def markdown(result: Result) -> str:
 def faults(result: Result) -> list[str]:
     """Return what went wrong in all cases."""
     return [fault for measured in result.measured for fault in measured.faults]
-
-
-def _runs(runs: Sequence[Run]) -> list[dict[str, float]]:
-    return [{figure.name.lower(): round(value, 4) for figure, value in run.items()} for run in runs]
-
-
-def as_json(result: Result) -> dict[str, Any]:
-    """Return the whole of it, each run included, as JSON."""
-    names = list(result.peers)
-    cases = []
-    for measured in result.measured:
-        medians: dict[str, Any] = {}
-        for figure in measured.figures:
-            values = {name: measured.median(name, figure) for name in names}
-            entry: dict[str, Any] = {name: None if value is None else round(value, 4) for name, value in values.items()}
-            if len(names) > 1 and figure not in NO_RATIO:
-                ratio = measured.ratio(figure, names[0], names[1])
-                entry["ratio"] = None if ratio is None else round(ratio, 4)
-            medians[figure.name.lower()] = entry | {"unit": figure.unit}
-        cases.append(
-            {
-                "workload": measured.workload,
-                "case": measured.case,
-                "figures": medians,
-                "runs": {name: _runs(runs) for name, runs in measured.runs.items()},
-                "failures": dict(measured.failures),
-            }
-        )
-    return {
-        "format": FORMAT,
-        "machine": attrs.asdict(result.machine),
-        "client": result.client,
-        "form": result.form,
-        "peers": dict(result.peers),
-        "cases": cases,
-        "faults": faults(result),
-    }
-
-
-def keep(result: Result, file: Path) -> None:
-    """Write the JSON. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(as_json(result), indent=1) + "\n", encoding="utf-8")

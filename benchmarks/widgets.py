@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 GROUP, VERSION, PLURAL, KIND = "bench.example.com", "v1", "widgets", "Widget"
-NAMESPACE = "default"
-COLLECTION = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{PLURAL}"
+NAMESPACE, ELSEWHERE = "default", "elsewhere"
+"""Where the population is, and where nobody lists or watches."""
+
+
+def collection(namespace: str) -> str:
+    """Return the path of the widgets of a namespace."""
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
+
+
+COLLECTION = collection(NAMESPACE)
+NAMESPACES = "/api/v1/namespaces"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 PREFIX = "o"
@@ -70,14 +79,14 @@ def name_of(index: int, prefix: str = PREFIX) -> str:
     return f"{prefix}-{index:07d}"
 
 
-def widget(name: str, seq: int, *, stamp: int = 0, revision: str = "") -> bytes:
+def widget(name: str, seq: int, *, stamp: int = 0, revision: str = "", namespace: str = NAMESPACE) -> bytes:
     """Return an object's JSON. `seq` is also in its mark, which a watch finds again without decoding.
 
     `stamp` tells two writes with the same `seq` apart: one that changes nothing is no change, and makes no event.
     """
     version = f',"resourceVersion":"{revision}"' if revision else ""
     return (
-        f'{{"apiVersion":"{GROUP}/{VERSION}","kind":"{KIND}","metadata":{{"name":"{name}","namespace":"{NAMESPACE}",'
+        f'{{"apiVersion":"{GROUP}/{VERSION}","kind":"{KIND}","metadata":{{"name":"{name}","namespace":"{namespace}",'
         f'"labels":{{"app":"bench","shard":"s{seq % 10}"}}{version}}},'
         f'"spec":{{"seq":{seq},"mark":"@@{seq}:{stamp}@@",{PAYLOAD}}}}}'
     ).encode()

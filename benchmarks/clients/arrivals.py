@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Callable
 
-EVENT = re.compile(rb'"resourceVersion":\s?"(\d+)".*?@@(\d+):\d+@@')
-"""The object's resourceVersion and the number of the update that made it, in one line of a stream."""
+from benchmarks.clients.dialect import Dialect
 
 
 class Arrivals:
     """One watcher's stream, fed in pieces."""
 
-    def __init__(self, updates: int, clock: Callable[[], int]) -> None:
-        """Expect updates numbered from 1; `clock` gives nanoseconds."""
+    def __init__(self, updates: int, clock: Callable[[], int], dialect: Dialect, name: str = "") -> None:
+        """Expect updates numbered from 1, of the one object of a name where there is one; `clock` gives nanoseconds."""
         self.at = array("q", bytes(8 * (updates + 1)))
         """When each update arrived, by its number; 0 for one that has not."""
         self.seen = self.duplicated = self.disordered = self.odd = self.bytes = 0
         self._clock = clock
+        self._events = dialect.events
+        self._name = f'"name":"{name}"'.encode() if name else b""
         self._rest = b""
         self._revision = 0
 
@@ -28,15 +28,14 @@ class Arrivals:
         now = self._clock()
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
-            self._line(line, now)
+            events = self._events(line)
+            if events is None or self._name not in line:
+                self.odd += 1
+                continue
+            for revision, number in events:
+                self._take(revision, number, now)
 
-    def _line(self, line: bytes, now: int) -> None:
-        found = EVENT.search(line)
-        if found is None:
-            # A bookmark was not asked for, and an error is nothing to be quiet about.
-            self.odd += 1
-            return
-        revision, number = int(found[1]), int(found[2])
+    def _take(self, revision: int, number: int, now: int) -> None:
         if revision < self._revision:
             self.disordered += 1
         if revision == self._revision or not 0 < number < len(self.at) or self.at[number]:

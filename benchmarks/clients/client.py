@@ -8,26 +8,26 @@ import attrs
 
 from benchmarks.figures import Run
 from benchmarks.peers.peer import Peer
+from benchmarks.widgets import NAMESPACE
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 60.0
 """A run that takes longer ends with what it has done so far."""
 
-GRACE_SECONDS = 60
+GRACE_SECONDS = 60.0
 """How much longer a client's process may take for its set-up and its last deliveries before it is ended."""
 
 
 @attrs.frozen
-class Paced:
-    """Updates on a fixed schedule, whatever the server's pace, while watchers read."""
+class Load:
+    """So many operations on so many connections."""
 
-    watchers: int
-    objects: int
-    updates: int
-    rate: float
-    """Asked for, updates a second."""
-    writers: int
-    """Connections that updates are sent on; an update whose turn has come waits only while all of them are busy."""
-    tls: bool = True
+    count: int
+    workers: int
+    """Connections, one operation at a time on each."""
+    rate: float = 0.0
+    """Operations a second, each due at its time whatever the server's pace is; 0: each as soon as the last is answered."""
+    seconds: float = LIMIT_SECONDS
+    """When it ends with what it has done so far."""
 
 
 class Client(Protocol):
@@ -38,17 +38,14 @@ class Client(Protocol):
 
     name: str
 
-    def create(self, peer: Peer, *, prefix: str, count: int, workers: int) -> Run:
+    def create(self, peer: Peer, load: Load, *, prefix: str, namespace: str = NAMESPACE) -> Run:
         """Create objects `prefix-0000000` and so on."""
 
-    def get(self, peer: Peer, *, population: int, count: int, workers: int) -> Run:
+    def get(self, peer: Peer, load: Load, *, population: int) -> Run:
         """Get objects of the population."""
 
-    def put(self, peer: Peer, *, population: int, count: int, workers: int) -> Run:
+    def put(self, peer: Peer, load: Load, *, population: int) -> Run:
         """Replace objects of the population, each by the worker that holds its last resourceVersion."""
 
-    def list(self, peer: Peer, *, population: int, count: int, limit: int) -> Run:
+    def list(self, peer: Peer, load: Load, *, population: int, limit: int) -> Run:
         """List the whole population so many times, in pages of `limit` (0: whole)."""
-
-    def watch(self, peer: Peer, paced: Paced) -> Run:
-        """Fan updates out to watchers."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import httptools
 import trio
 
@@ -24,8 +22,7 @@ class Connection:
         lines = [f"{name}: {value}" for name, value in (endpoint.headers | {"Host": f"{host}:{port}"}).items()]
         self._headers = "\r\n".join(lines).encode()
         self._pieces: list[bytes] = []
-        self._take: Callable[[bytes], None] = self._pieces.append
-        self._headed = self._complete = False
+        self._complete = False
 
     @classmethod
     async def open(cls, endpoint: Endpoint) -> Connection:
@@ -45,13 +42,9 @@ class Connection:
 
     # What httptools calls --------------------------------------------------------------------------------------
 
-    def on_headers_complete(self) -> None:
-        """Note that the status is known."""
-        self._headed = True
-
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body."""
-        self._take(piece)
+        self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """Note the end."""
@@ -61,7 +54,7 @@ class Connection:
 
     async def _send(self, method: str, path: str, body: bytes) -> httptools.HttpResponseParser:
         extra = b"\r\nContent-Type: application/json\r\nContent-Length: %d" % len(body) if body else b""
-        self._headed = self._complete = False
+        self._complete = False
         await self._stream.send_all(
             b"%b %b HTTP/1.1\r\n%b%b\r\n\r\n%b" % (method.encode(), path.encode(), self._headers, extra, body)
         )
@@ -76,19 +69,7 @@ class Connection:
     async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Return the status and the whole body."""
         self._pieces.clear()
-        self._take = self._pieces.append
         parser = await self._send(method, path, body)
         while not self._complete:
             await self._feed(parser)
         return parser.get_status_code(), b"".join(self._pieces)
-
-    async def stream(self, path: str, take: Callable[[bytes], None], started: Callable[[int], None]) -> None:
-        """Give pieces of an endless body to `take`; `started` gets the status first. Returns when the server ends it."""
-        self._take = take
-        parser = await self._send("GET", path, b"")
-        told = False
-        while not self._complete:
-            await self._feed(parser)
-            if self._headed and not told:
-                told = True
-                started(parser.get_status_code())

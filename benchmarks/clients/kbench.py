@@ -1,4 +1,8 @@
-"""The rig's load generator `kbench`, a Go program: the client of choice where it is installed."""
+"""The rig's load generator `kbench`, a Go program: a second opinion on operations at full speed.
+
+It makes its connections while the clock runs and has no schedule, so what has a rate, and what is no Kubernetes API, goes to the
+Python client.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients.client import GRACE_SECONDS, LIMIT_SECONDS, Paced
+from benchmarks.clients.client import GRACE_SECONDS, Load
+from benchmarks.clients.python import PythonClient
 from benchmarks.errors import ClientFailed
 from benchmarks.figures import Figure, Run
 from benchmarks.peers.peer import Peer
@@ -28,30 +33,9 @@ COMMON: Mapping[str, Figure] = {
     "resp_bytes": Figure.ANSWER_BYTES,
     "bytes_per_list": Figure.ANSWER_BYTES,
 }
-"""Its names of the figures of a run of operations."""
+"""Its names of the figures."""
 
-FANOUT: Mapping[str, Figure] = {
-    "write_errors": Figure.ERRORS,
-    "updates_per_s": Figure.UPDATES,
-    "events_per_s": Figure.EVENTS,
-    "write_p50_ms": Figure.WRITE_P50,
-    "write_p99_ms": Figure.WRITE_P99,
-    "from_ack_p50_ms": Figure.ANSWER_P50,
-    "from_ack_p99_ms": Figure.ANSWER_P99,
-    "from_start_p50_ms": Figure.START_P50,
-    "from_start_p99_ms": Figure.START_P99,
-    "server_cpu_us_per_event": Figure.CPU_EVENT,
-    "other_cpu_frac": Figure.OTHER_LOAD,
-    "event_bytes": Figure.ANSWER_BYTES,
-    "server_cuts": Figure.CUTS,
-    "lost": Figure.LOST,
-    "dup": Figure.DUPLICATED,
-    "ooo": Figure.DISORDERED,
-}
-"""Its names of the figures of a fan-out."""
-
-
-def read_line(line: str, names: Mapping[str, Figure]) -> dict[Figure, float]:
+def read_line(line: str) -> dict[Figure, float]:
     """Return the figures of a line that kbench has printed. Raises ClientFailed on anything else.
 
     Lists that do not hold the whole population are errors: they would be cheap ones.
@@ -59,7 +43,7 @@ def read_line(line: str, names: Mapping[str, Figure]) -> dict[Figure, float]:
     try:
         said: dict[str, Any] = json.loads(line)
         seconds = float(said["secs"])
-        run = {figure: float(said[name]) for name, figure in names.items() if name in said}
+        run = {figure: float(said[name]) for name, figure in COMMON.items() if name in said}
         if said.get("items_per_list", said.get("n")) != said.get("n"):
             run[Figure.ERRORS] += said["ops"]
         if seconds > 0:
@@ -77,53 +61,53 @@ class Kbench:
     def __init__(self, rig: Path | None) -> None:
         """Find the program. Raises Unavailable."""
         self._binary = binary(rig, "kbench")
+        self._python = PythonClient()
 
-    def _run(self, peer: Peer, mode: str, names: Mapping[str, Figure], *flags: object, tls: bool = True) -> Run:
-        endpoint = peer.endpoint if tls else peer.plain
+    def _run(self, peer: Peer, mode: str, load: Load, *flags: object) -> Run:
+        endpoint = peer.endpoint
         command = [
             str(self._binary),
             *("--server", endpoint.url, "--token", endpoint.token, "--insecure"),
             *("--server-pids", ",".join(str(pid) for pid in peer.pids)),
             *("--group", GROUP, "--version", VERSION, "--resource", PLURAL, "--kind", KIND, "--namespace", NAMESPACE),
-            *("--size", str(PAYLOAD_BYTES), "--shape", "struct", "--max", f"{LIMIT_SECONDS}s"),
-            *("--mode", mode),
+            *("--size", str(PAYLOAD_BYTES), "--shape", "struct", "--max", f"{load.seconds:g}s"),
+            *("--mode", mode, "--c", str(load.workers)),
             *(str(flag) for flag in flags),
         ]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=LIMIT_SECONDS + GRACE_SECONDS, check=False
+                command, capture_output=True, text=True, timeout=load.seconds + GRACE_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             # Not its text: that would show the command, and the token in it.
             raise ClientFailed(f"kbench {mode} against {peer.name}: {type(error).__name__}") from error
         if done.returncode != 0:
             raise ClientFailed(f"kbench {mode} against {peer.name}: {done.stderr.strip()[-300:]}")
-        run = read_line(done.stdout, names)
+        run = read_line(done.stdout)
         if run.get(Figure.ERRORS) and '"first_error"' in done.stdout:
             first = json.loads(done.stdout)["first_error"]
             print(f"  {peer.name}: {mode}: {run[Figure.ERRORS]:g} errors, the first: {first[:300]}")
         return run
 
-    def create(self, peer: Peer, *, prefix: str, count: int, workers: int) -> Run:
+    def create(self, peer: Peer, load: Load, *, prefix: str, namespace: str = NAMESPACE) -> Run:
         """Create objects."""
-        return self._run(peer, "create", COMMON, "--prefix", prefix, "--n", count, "--c", workers)
+        if load.rate or peer.dialect != "kubernetes":
+            return self._python.create(peer, load, prefix=prefix, namespace=namespace)
+        return self._run(peer, "create", load, "--prefix", prefix, "--n", load.count, "--namespace", namespace)
 
-    def get(self, peer: Peer, *, population: int, count: int, workers: int) -> Run:
+    def get(self, peer: Peer, load: Load, *, population: int) -> Run:
         """Get objects."""
-        flags = ("--prefix", PREFIX, "--n", population, "--c", workers, "--ops", count)
-        return self._run(peer, "get", COMMON, *flags)
+        if load.rate or peer.dialect != "kubernetes":
+            return self._python.get(peer, load, population=population)
+        return self._run(peer, "get", load, "--prefix", PREFIX, "--n", population, "--ops", load.count)
 
-    def put(self, peer: Peer, *, population: int, count: int, workers: int) -> Run:
-        """Replace objects."""
-        flags = ("--prefix", PREFIX, "--n", population, "--c", workers, "--ops", count)
-        return self._run(peer, "put", COMMON, *flags)
+    def put(self, peer: Peer, load: Load, *, population: int) -> Run:
+        """Replace objects: the first of the population, since it reads all that it may write."""
+        if load.rate or peer.dialect != "kubernetes":
+            return self._python.put(peer, load, population=population)
+        objects = min(population, max(load.count, load.workers))
+        return self._run(peer, "put", load, "--prefix", PREFIX, "--n", objects, "--ops", load.count)
 
-    def list(self, peer: Peer, *, population: int, count: int, limit: int) -> Run:
+    def list(self, peer: Peer, load: Load, *, population: int, limit: int) -> Run:
         """List the population."""
-        flags = ("--prefix", PREFIX, "--n", population, "--ops", count, "--limit", limit)
-        return self._run(peer, "list", COMMON, *flags)
-
-    def watch(self, peer: Peer, paced: Paced) -> Run:
-        """Fan updates out."""
-        flags = ("--prefix", PREFIX, "--n", paced.objects, "--w", paced.watchers, "--u", paced.updates)
-        return self._run(peer, "watch", FANOUT, *flags, "--rate", paced.rate, "--c", paced.writers, tls=paced.tls)
+        return self._run(peer, "list", load, "--prefix", PREFIX, "--n", population, "--ops", load.count, "--limit", limit)

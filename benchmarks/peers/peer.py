@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 from benchmarks.asking import Endpoint, wait_until_ok
+from benchmarks.errors import PeerFailed
 from benchmarks.processes import Child, Usage, usage
 
 READY_SECONDS = 60.0
 """A server that is not ready by then does not become it."""
+
+RUN_SECONDS = 300.0
+"""For a program that fills a store: a million objects take it a minute."""
+
+ROOT = Path(__file__).parents[2]
+"""The checkout, which benchmarks are run from."""
 
 
 class Peer(ABC):
@@ -22,6 +30,8 @@ class Peer(ABC):
 
     name: str
     """As the table's column is headed."""
+    dialect: str = "kubernetes"
+    """What it is spoken to in: one of clients.dialect's."""
 
     def __init__(self, directory: Path) -> None:
         """Take a directory for data and logs that belongs to this server alone."""
@@ -53,6 +63,10 @@ class Peer(ABC):
     def describe(self) -> str:
         """Return which program with which settings this is, in one line."""
 
+    def clone(self, first: int, until: int) -> None:
+        """Make the objects `first` up to `until` out of the object 0, where the server stores them. Raises PeerFailed."""
+        raise PeerFailed(f"{self.name} has no way to be given {until - first} objects but one by one")
+
     def stop(self) -> None:
         """End every process of this server."""
         while self._children:
@@ -71,6 +85,15 @@ class Peer(ABC):
         child = Child(self.name, command, log=self.directory / "output.log", env=_environment())
         self._children.append(child)
         return child
+
+    def _run(self, command: list[str]) -> None:
+        """Run a program to its end. Raises PeerFailed."""
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, env=_environment(), cwd=ROOT, check=True)
+        except subprocess.CalledProcessError as error:
+            raise PeerFailed(f"{self.name}: {Path(command[0]).name}: {error.stderr.strip()[-300:]}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise PeerFailed(f"{self.name}: {Path(command[0]).name}: {error}") from error
 
     def _wait_ready(self, child: Child, begin: float) -> float:
         wait_until_ok(self.endpoint, "/readyz", within=READY_SECONDS, alive=child.check)

@@ -2,7 +2,7 @@
 
 Both are binaries of a rig that is named by an option or WATCHD_RIG: a directory with `etcd` and `reference`, or one
 with a `bin` that has them. `reference` takes the API server library's own flags, and --static-token and
---insecure-addr for a fixed token and a port without TLS.
+--insecure-addr for a fixed token and a port without TLS. `etcdfill` clones a stored object.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from benchmarks.asking import Endpoint, wait_until_ok
 from benchmarks.errors import Unavailable
 from benchmarks.peers.peer import READY_SECONDS, Peer
 from benchmarks.processes import Child, free_port
+from benchmarks.widgets import GROUP, NAMESPACE, PLURAL, name_of
 
 QUOTA_BYTES = 8 << 30
 """etcd's limit of what it stores; its default of 2 GiB is reached by long runs."""
+
+KEYS = f"/{GROUP}/{PLURAL}/{NAMESPACE}"
+"""Where in etcd the API server has the objects, behind its prefix."""
 
 
 def binary(rig: Path | None, name: str) -> Path:
@@ -34,6 +38,14 @@ def binary(rig: Path | None, name: str) -> Path:
     raise Unavailable(f"{name}: neither {places[0]} nor {places[1]} is a program")
 
 
+def etcd_version(program: Path) -> str:
+    """Return etcd's name and version as it says them."""
+    with suppress(OSError, subprocess.SubprocessError):
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+        return said.stdout.splitlines()[0]
+    return "etcd"
+
+
 class Reference(Peer):
     """etcd with one member and its default fsync, and the API server in front of it."""
 
@@ -42,6 +54,7 @@ class Reference(Peer):
     def __init__(self, directory: Path, rig: Path | None) -> None:
         """Find the programs and choose ports. Raises Unavailable."""
         super().__init__(directory)
+        self._rig = rig
         self._etcd_binary, self._server_binary = binary(rig, "etcd"), binary(rig, "reference")
         self._port, self._plain_port = free_port(), free_port()
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
@@ -95,8 +108,10 @@ class Reference(Peer):
 
     def describe(self) -> str:
         """Return the programs' own words."""
-        version = "etcd"
-        with suppress(OSError, subprocess.SubprocessError):
-            said = subprocess.run([self._etcd_binary, "--version"], capture_output=True, text=True, timeout=10, check=True)
-            version = said.stdout.splitlines()[0]
+        version = etcd_version(self._etcd_binary)
         return f"k8s.io/apiextensions-apiserver, {version}: one member, default fsync, CPU and memory of both processes"
+
+    def clone(self, first: int, until: int) -> None:
+        """Write clones into etcd by the rig's program for that; the API server sees them by its watches."""
+        command = [str(binary(self._rig, "etcdfill")), f"127.0.0.1:{self._etcd_port}", f"/registry{KEYS}/{name_of(0)}"]
+        self._run([*command, str(first), str(until)])

@@ -71,6 +71,12 @@ class Watchd(Peer):
         """The port without TLS."""
         return Endpoint(f"http://127.0.0.1:{self._plain_port}", self._token())
 
+    def clone(self, first: int, until: int) -> None:
+        """Write clones into the log while no server has it."""
+        self.stop_server()
+        self._run([sys.executable, "-m", "benchmarks.clones", str(self._data), str(first), str(until)])
+        self.start()
+
     def describe(self) -> str:
         """Return the version."""
         try:

@@ -18,6 +18,8 @@ class Setting(Enum):
     EMPTY = "empty"
     SMALL = "small"
     LARGE = "large"
+    OWN = "own"
+    """Servers of its own, with the definition and no object, for a workload that fills them or starts them anew."""
 
 
 @attrs.frozen
@@ -35,41 +37,61 @@ class Counts:
     gets: int
     puts: int
     lists: int
+    seconds: float
+    """How long loads on a schedule last."""
     fanouts: dict[int, int]
     """Updates, by the number of watchers."""
     rate: float
     """Updates a second that a fan-out asks for."""
+    crowds: tuple[int, ...]
+    """Numbers of watchers along which a fan-out grows."""
     holders: int
-    """Idle watchers whose memory is taken."""
+    """Watchers that hold still, are met by a burst, or stand beside other work; each with an object of its own at the most."""
+    few: int
+    """Watchers that have as many as `holders` beside them in a comparison."""
+    stages: tuple[int, ...]
+    """Numbers of objects along which a store grows."""
+    stock: int
+    """Objects whose memory is looked at."""
 
 
 FULL = Counts(
     repetitions=3,
     small=1000,
     large=10_000,
-    appends={1: 400, 16: 2000, 64: 3000},
+    appends={1: 400, 4: 1200, 16: 2000, 64: 3000},
     gets=6000,
     puts=2000,
     lists=4,
-    fanouts={100: 500, 1000: 300},
+    seconds=3.0,
+    fanouts={100: 400, 1000: 300},
     rate=100.0,
+    crowds=(10, 100, 1000, 3000),
     holders=1000,
+    few=10,
+    stages=(1000, 10_000, 50_000),
+    stock=100_000,
 )
-"""Ten minutes with the reference. CPU comes in ticks of 10 ms: a run takes 20 of them at least."""
+"""A quarter of an hour with the reference. CPU comes in ticks of 10 ms: a run takes 20 of them at least."""
 
 SHORT = Counts(
     repetitions=1,
-    small=500,
-    large=2000,
-    appends={1: 150, 16: 600, 64: 1000},
-    gets=2000,
-    puts=600,
-    lists=2,
-    fanouts={100: 200, 1000: 100},
+    small=100,
+    large=1000,
+    appends={1: 40, 16: 200},
+    gets=400,
+    puts=200,
+    lists=1,
+    seconds=0.5,
+    fanouts={50: 40},
     rate=100.0,
-    holders=300,
+    crowds=(30,),
+    holders=50,
+    few=5,
+    stages=(100, 1000),
+    stock=2000,
 )
-"""A minute or two: to see whether something has changed by a lot."""
+"""Less than a minute, alone: shows faults, and no figure worth a word."""
 
 
 @attrs.frozen
@@ -91,6 +113,20 @@ class Case:
     """Done once for each server before the first repetition; nothing of it is counted."""
 
 
+def _none(_: Bench) -> list[Comparison]:
+    return []
+
+
+@attrs.frozen
+class Comparison:
+    """A line made of two cases: how many times the first's figures the second's are."""
+
+    name: str
+    first: str
+    second: str
+    """The cases' names."""
+
+
 @attrs.frozen
 class Workload:
     """A file of this package."""
@@ -101,3 +137,8 @@ class Workload:
     cases: Callable[[Bench], list[Case]]
     only: str | None = None
     """The one server that it is for, None for all: a part of watchd that the reference has no like of."""
+    dialects: frozenset[str] = frozenset({"kubernetes"})
+    """What the servers speak that can do it."""
+    comparisons: Callable[[Bench], list[Comparison]] = _none
+    asked_only: bool = False
+    """Whether it is left out unless it is named: it takes minutes."""

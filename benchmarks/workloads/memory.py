@@ -1,4 +1,4 @@
-"""Memory of idle watchers: anonymous and resident, the server's processes together.
+"""Anonymous memory, of the server's processes together: idle, with objects, and for each idle watcher.
 
 The server is started anew for each run, since neither of the two gives memory back that was once used: a second
 thousand of watchers would look free.
@@ -9,32 +9,40 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from benchmarks.asking import wait_until_ok
-from benchmarks.clients.python import holding
+from benchmarks.clients.fanout import holding
 from benchmarks.figures import Figure, Run
-from benchmarks.peers.peer import READY_SECONDS, Peer
-from benchmarks.widgets import COLLECTION
+from benchmarks.peers.peer import Peer
+from benchmarks.population import populate, warm
 from benchmarks.workloads.case import Bench, Case, Setting, Workload
 
 WARM = 20
 """Watchers held and let go first, so that what is needed once is not counted for each."""
 
-SETTLE_SECONDS = 1.5
+SETTLE_SECONDS = 1.0
 """Until the server has come to rest."""
 
 
-def _idle(bench: Bench, peer: Peer, _repetition: int, *, tls: bool) -> Run:
-    holders = bench.counts.holders
+def _anew(peer: Peer) -> None:
+    """Start the server anew, with full caches."""
     peer.stop_server()
     peer.start()
-    endpoint = peer.endpoint if tls else peer.plain
-    # A first whole list: caches that are filled by the first request are full afterwards.
-    wait_until_ok(peer.endpoint, COLLECTION, within=READY_SECONDS)
-    with holding(endpoint, min(WARM, holders)):
+    warm(peer)
+    time.sleep(SETTLE_SECONDS)
+
+
+def _objects(peer: Peer, _repetition: int) -> Run:
+    _anew(peer)
+    return {Figure.ANONYMOUS: peer.usage().anonymous_mib}
+
+
+def _watchers(bench: Bench, peer: Peer, _repetition: int, *, tls: bool) -> Run:
+    holders = bench.counts.holders
+    _anew(peer)
+    with holding(peer, min(WARM, holders), tls=tls):
         pass
     time.sleep(SETTLE_SECONDS)
     before = peer.usage().anonymous
-    with holding(endpoint, holders):
+    with holding(peer, holders, tls=tls):
         time.sleep(SETTLE_SECONDS)
         held = peer.usage()
     return {
@@ -44,12 +52,20 @@ def _idle(bench: Bench, peer: Peer, _repetition: int, *, tls: bool) -> Run:
 
 
 def cases(bench: Bench) -> list[Case]:
-    """With TLS and without."""
-    holders = bench.counts.holders
-    return [
-        Case(f"{holders:,} idle watchers, {how}", partial(_idle, bench, tls=tls))
+    """Empty; watchers with TLS and without; and two populations, the larger of them last, since it stays."""
+    counts = bench.counts
+    made = [Case("idle, no object", _objects)]
+    made += [
+        Case(f"{counts.holders:,} idle watchers, {how}", partial(_watchers, bench, tls=tls))
         for how, tls in (("TLS", True), ("plain", False))
     ]
+    for have, want in ((0, counts.large), (counts.large, counts.stock)):
+        made.append(Case(f"{want:,} objects", _objects, warm_up=partial(_fill, have, want)))
+    return made
 
 
-WORKLOAD = Workload("memory", "idle watchers", Setting.SMALL, cases)
+def _fill(have: int, want: int, peer: Peer) -> None:
+    populate(peer, have, want)
+
+
+WORKLOAD = Workload("memory", "memory at rest", Setting.OWN, cases)

@@ -3,11 +3,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 
+from benchmarks.budgets import BUDGETS, Budget, budget_of
+from benchmarks.clients.python import PythonClient
+from benchmarks.command import WORKLOADS
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Measured, percentile
 from benchmarks.machine import facts
-from benchmarks.report import Result, faults, keep, markdown, rows
+from benchmarks.report import Result, faults, markdown, rows
+from benchmarks.results import keep, read
+from benchmarks.workloads.case import FULL, Bench
+from benchmarks.workloads.fairness import beside_alone
 
 
 def measured(**runs: list[dict[Figure, float]]) -> Measured:
@@ -68,14 +76,14 @@ def test_table_shows_ratios_and_the_file_keeps_every_run(tmp_path: Path):
         reference=[{Figure.CPU_OPERATION: 160.0, Figure.ERRORS: 0}],
     )
     shown = result(tmp_path, case)
-    assert rows(shown) == [["get", "16 at once", "server CPU per operation", "us", "40", "160", "0.25"]]
-    assert "| get | 16 at once | server CPU per operation | us | 40 | 160 | 0.25 |" in markdown(shown).splitlines()
+    assert rows(shown) == [["get", "16 at once", "server CPU per operation", "us", "40", "160", "0.25", "", ""]]
+    assert "| get | 16 at once | server CPU per operation | us | 40 | 160 | 0.25 |  |  |" in markdown(shown).splitlines()
     keep(shown, tmp_path / "deep" / "figures.json")
     kept = json.loads((tmp_path / "deep" / "figures.json").read_text())
     assert kept["machine"]["cores"] >= 1
     assert kept["machine"]["date"].endswith("Z")
     (found,) = kept["cases"]
-    assert found["figures"]["cpu_operation"] == {"watchd": 40.0, "reference": 160.0, "ratio": 0.25, "unit": "us"}
+    assert found["figures"]["cpu_operation"] == {"watchd": 40.0, "reference": 160.0, "ratios": {"reference": 0.25}, "unit": "us"}
     assert [run["cpu_operation"] for run in found["runs"]["watchd"]] == [30.0, 50.0]
     assert kept["faults"] == []
 
@@ -88,4 +96,74 @@ def test_errors_are_shown_once_there_are_any(tmp_path: Path):
 
 def test_a_failed_server_has_a_row_as_wide_as_the_others(tmp_path: Path):
     case = Measured("get", "16 at once", {"watchd": [{Figure.P50: 1.0}], "reference": []}, {"reference": "it ended"})
-    assert {len(row) for row in rows(result(tmp_path, case))} == {7}
+    assert {len(row) for row in rows(result(tmp_path, case))} == {9}
+
+
+def test_what_was_kept_is_read_again(tmp_path: Path):
+    case = Measured("get", "case", {"watchd": [{Figure.P50: 1.5, Figure.LOST: 0}], "reference": []}, {"reference": "it ended"})
+    shown = result(tmp_path, case)
+    keep(shown, tmp_path / "figures.json")
+    assert read(tmp_path / "figures.json") == attrs.evolve(shown, measured=[case])
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 2}'])
+def test_what_holds_no_results_says_so(text: str, tmp_path: Path):
+    (tmp_path / "figures.json").write_text(text)
+    with pytest.raises(BenchmarkError, match="figures"):
+        read(tmp_path / "figures.json")
+
+
+def test_a_case_over_another_has_the_quotients_of_its_runs():
+    few = Measured("names", "10", {"watchd": [{Figure.CPU_UPDATE: 100.0}, {Figure.CPU_UPDATE: 200.0}], "reference": []})
+    many = Measured("names", "1,000", {"watchd": [{Figure.CPU_UPDATE: 150.0}, {Figure.CPU_UPDATE: 200.0}], "reference": []})
+    over = many.over(few, "1,000 over 10")
+    assert over.case == "1,000 over 10"
+    assert over.runs == {"watchd": [{Figure.TIMES_CPU: 1.5}, {Figure.TIMES_CPU: 1.0}], "reference": []}
+
+
+def test_what_something_adds_to_a_load():
+    found = beside_alone({Figure.P50: 2.0, Figure.P99: 4.0}, {Figure.P50: 2.5, Figure.P99: 12.0})
+    assert (found[Figure.ADDED_P50], found[Figure.ADDED_P99]) == (0.5, 8.0)
+    assert (found[Figure.TIMES_P99], found[Figure.QUIET_P99], found[Figure.P99]) == (3.0, 4.0, 12.0)
+
+
+def test_each_budget_is_of_a_case_that_the_full_form_has():
+    bench = Bench(PythonClient(), FULL)
+    names = {
+        (workload.name, name)
+        for workload in WORKLOADS.values()
+        for name in [case.name for case in workload.cases(bench)] + [line.name for line in workload.comparisons(bench)]
+    }
+    assert {(budget.workload, budget.case) for budget in BUDGETS} <= names
+    for budget in BUDGETS:
+        assert [budget.most, budget.least, budget.least_of_reference].count(None) == 2
+        assert budget_of(Measured(budget.workload, budget.case, {}), budget.figure) is budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "ours", "met"),
+    [
+        (Budget("get", "case", Figure.P50, most=2), 2.0, True),
+        (Budget("get", "case", Figure.P50, most=2), 2.1, False),
+        (Budget("get", "case", Figure.P50, least=2), 2.0, True),
+        (Budget("get", "case", Figure.P50, least=2), 1.9, False),
+        (Budget("get", "case", Figure.P50, least_of_reference=4), 4.0, True),
+        (Budget("get", "case", Figure.P50, least_of_reference=4), 3.9, False),
+        (Budget("get", "case", Figure.P99, most=2), 1.0, None),
+    ],
+)
+def test_a_budget_is_met_or_missed(budget: Budget, ours: float, met: bool | None):
+    case = measured(watchd=[{Figure.P50: ours}], reference=[{Figure.P50: 1.0}])
+    assert budget.met(case, "watchd") is met
+
+
+def test_a_budget_beside_the_reference_says_nothing_without_it():
+    budget = Budget("get", "case", Figure.P50, least_of_reference=4)
+    assert budget.met(measured(watchd=[{Figure.P50: 9.0}]), "watchd") is None
+
+
+def test_the_full_form_shows_budgets_and_the_short_one_none(tmp_path: Path):
+    case = measured(watchd=[{Figure.CPU_OPERATION: 81.0}], reference=[{Figure.CPU_OPERATION: 160.0}])
+    short = result(tmp_path, case)
+    assert rows(short)[0][-2:] == ["", ""]
+    assert rows(attrs.evolve(short, form="full"))[0][-2:] == ["<= 80", "missed"]
