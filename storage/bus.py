@@ -11,6 +11,7 @@ below that record, once for all of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, final
 
@@ -39,14 +40,24 @@ EVERYTHING: Final = Scope(b"")
 
 
 class _Quiet:
-    """A stretch of time in which no record touches a scope, and the tasks that sleep through it."""
+    """A stretch of time in which no record touches a scope, and who waits for its end."""
 
-    __slots__ = ("first", "lot")
+    __slots__ = ("calls", "first", "lot")
 
     def __init__(self) -> None:
         self.first: Revision | None = None
         """The record that ended it."""
         self.lot = trio.lowlevel.ParkingLot()
+        self.calls: dict[Cursor, Callable[[], object]] = {}
+
+    def wake(self) -> int:
+        """Wake all that wait, and return how many they were."""
+        waiting = len(self.lot) + len(self.calls)
+        self.lot.unpark_all()
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call()
+        return waiting
 
 
 class _Entry:
@@ -195,7 +206,7 @@ class WatchBus:
         for node in (*self._prefixes.values(), *self._keys.values()):
             for entry in (node.plain, *(entry for values in node.tags.values() for entry in values.values())):
                 for quiet in () if entry is None else entry.quiets():
-                    quiet.lot.unpark_all()
+                    quiet.wake()
         for lot in self._awaited.values():
             lot.unpark_all()
 
@@ -286,8 +297,7 @@ class WatchBus:
 
     def _end_quiet(self, quiet: _Quiet, revision: Revision) -> None:
         quiet.first = revision
-        self._wakeups += len(quiet.lot)
-        quiet.lot.unpark_all()
+        self._wakeups += quiet.wake()
 
     def _enter(self, scope: Scope) -> _Entry:
         """Find or make the entry of a scope, and count one more cursor on it."""
@@ -419,33 +429,58 @@ class Cursor:
             trio.ClosedResourceError: the cursor is closed.
 
         """
-        if self._busy:
-            raise trio.BusyResourceError("another task is waiting on this cursor")
-        self._busy = True
-        try:
-            return await self._next(limit, max_bytes)
-        finally:
-            self._busy = False
+        return await self._alone(limit, max_bytes, wait=True)
+
+    async def read(self, *, limit: int, max_bytes: int) -> Batch:
+        """Return what `next` would, or an empty batch where it would wait. No checkpoint while the ring has it.
+
+        Raises as `next` does.
+        """
+        return await self._alone(limit, max_bytes, wait=False)
+
+    def notify(self, call: Callable[[], object]) -> bool:
+        """Have something called once, by what brings the scope's next record or by the bus's close.
+
+        False, and nothing is called, where there may be something to read already. It is called within a publish: it
+        must neither wait nor fail.
+        """
+        if self._closed or self._bus.closed or self.position < self._bus.head:
+            return False
+        self._settle(self.position).calls[self] = call
+        return True
 
     def close(self) -> None:
-        """Give up the place. A task that waits in `next` has to be cancelled first."""
+        """Give up the place. A task that waits in `next` has to be cancelled first; nothing is called any more."""
         if not self._closed:
             self._closed = True
+            if self._quiet is not None:
+                self._quiet.calls.pop(self, None)
             # Without its entry nothing would end the quiet it follows.
             self._after, self._quiet = self.position, None
             self._bus._leave(self, self._entry)  # noqa: SLF001 - a cursor is the bus's other half
 
-    async def _next(self, limit: int, max_bytes: int) -> Batch:
+    async def _alone(self, limit: int, max_bytes: int, *, wait: bool) -> Batch:
+        if self._busy:
+            raise trio.BusyResourceError("another task is waiting on this cursor")
+        self._busy = True
+        try:
+            return await self._read(limit, max_bytes, wait=wait)
+        finally:
+            self._busy = False
+
+    async def _read(self, limit: int, max_bytes: int, *, wait: bool) -> Batch:
         bus, entry = self._bus, self._entry
         look = min(limit, SLICE_RECORDS)
         # Parking is a checkpoint: a cursor that was asleep need not yield once more before it reads.
-        yielded = False
+        yielded = not wait
         while True:
             if self._closed:
                 raise trio.ClosedResourceError("the cursor is closed")
             bus._refuse_if_closed()  # noqa: SLF001 - a cursor is the bus's other half
             after = self.position
             if after >= bus.head:
+                if not wait:
+                    return Batch([], after)
                 await self._park(after)
                 yielded = True
                 continue
@@ -477,15 +512,21 @@ class Cursor:
             entry.quiet = _Quiet()
         self._quiet = entry.quiet
 
-    async def _park(self, after: Revision) -> None:
-        """Sleep until a record touches the scope or the bus closes."""
+    def _settle(self, after: Revision) -> _Quiet:
+        """Return the stretch that a cursor with nothing to read follows."""
         quiet = self._quiet
         if quiet is None or quiet.first is not None:
             self._after = after
             self._follow()
-        assert self._quiet is not None  # noqa: S101 - it follows now
+            quiet = self._quiet
+        assert quiet is not None  # noqa: S101 - it follows now
+        return quiet
+
+    async def _park(self, after: Revision) -> None:
+        """Sleep until a record touches the scope or the bus closes."""
+        quiet = self._settle(after)
         self._bus._parked += 1  # noqa: SLF001 - a cursor is the bus's other half
         try:
-            await self._quiet.lot.park()
+            await quiet.lot.park()
         finally:
             self._bus._parked -= 1  # noqa: SLF001 - as above

@@ -84,6 +84,7 @@ from watchd.registry.store import Store
 from watchd.registry.value import tag_of
 from watchd.seams import Clock, Entropy, Runner
 from watchd.serving.door import Limits, serve
+from watchd.serving.groups import Groups
 from watchd.serving.listeners import Bound, Listener, Tls, advertised
 from watchd.serving.served import Served
 from watchd.serving.stream import Streams
@@ -227,6 +228,7 @@ class _Parts:
     bus: WatchBus
     store: Store
     api: API
+    groups: Groups
     ledger: Ledger
     issuer: Issuer
 
@@ -264,7 +266,9 @@ async def _make_parts(
     metrics.observe_log(log)
     metrics.observe_objects(store.counts)
     metrics.ring_bytes.set_function(lambda: bus.statistics().ring_bytes)
-    metrics.watchers.set_function(lambda: bus.statistics().cursors)
+    core = WatchCore(log, bus, FrameCache(log))
+    groups = Groups(core)
+    metrics.watchers.set_function(lambda: groups.watchers)
     metrics.watch_lag.set_function(bus.lag)
     pages: dict[str, Answer] = {
         **dict.fromkeys(ENDPOINTS, HealthPages(health).handle),
@@ -283,13 +287,13 @@ async def _make_parts(
     special = Special(Services(store, admission, authenticator, authorizer, issuer, runner))
     api = API(
         registry,
-        Verbs(store, WatchCore(log, bus, FrameCache(log)), Streams(), entropy, metrics, runner, special),
+        Verbs(store, core, Streams(groups), entropy, metrics, runner, special),
         authenticator=authenticator,
         authorizer=authorizer,
         metrics=metrics,
         pages=pages,
     )
-    return _Parts(bus, store, api, ledger, issuer)
+    return _Parts(bus, store, api, groups, ledger, issuer)
 
 
 async def _serve(
@@ -309,6 +313,7 @@ async def _serve(
         await background.start(log.run)
         parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
         await parts.bus.start()
+        await background.start(parts.groups.run)
         custom = Definitions(parts.store, parts.bus, partial(caller, webhooks), entropy.uid)
         await _start_controllers(background, config, parts, custom, credentials, health)
         background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)

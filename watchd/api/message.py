@@ -85,4 +85,5 @@ class Response:
     body: bytes | Stream = b""
     watch: bool = False
     """Whether the stream goes on until somebody ends it: its header is sent at once, it is never compressed, and
-    its client may read nothing for longer than that of another answer."""
+    its client may read nothing for longer than that of another answer. While it has nothing to write it has to wait for
+    its client's leaving too where the sink can tell (`gone`); elsewhere it is cancelled then."""

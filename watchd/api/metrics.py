@@ -66,11 +66,11 @@ class WatchEvents:
     _total: Tally
     _bytes: Distribution
 
-    def sent(self, events: int, size: int) -> None:
-        """Count events that were handed to a client, `size` bytes together."""
+    def sent(self, events: int, size: int, watchers: int = 1) -> None:
+        """Count events that were handed to each of some watchers, `size` bytes together."""
         if events:
-            self._total.value += events
-            self._bytes.observe(size / events)
+            self._total.value += events * watchers
+            self._bytes.observe(size / events, watchers)
 
 
 @attrs.frozen

@@ -49,10 +49,10 @@ class Distribution:
         self.created = created
         self._bounds = bounds
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value, or as many that are the same."""
+        self.counts[bisect_left(self._bounds, value)] += times
+        self.total += value * times
 
 
 T = TypeVar("T")

@@ -318,7 +318,7 @@ class Http1Connection:
         async def open_body(compressed: bool) -> Sink:  # noqa: FBT001  # OpenBody's
             nonlocal sink
             fields = headers + list(GZIP_HEADERS) if compressed else headers
-            sink = Http1Sink(self._writer, head_bytes(response.status, fields), self._mark, chunked=head.http11)
+            sink = Http1Sink(self._writer, head_bytes(response.status, fields), self._mark, self._gone, chunked=head.http11)
             return sink
 
         body = response.body
@@ -332,7 +332,7 @@ class Http1Connection:
         elif response.watch:
             opened = await open_body(False)
             await cast("Http1Sink", opened).start()
-            await self._watch(cast("Stream", body), cast("Http1Sink", opened))
+            await cast("Stream", body).run(opened)
         else:
             await cast("Stream", body).run(await open_body(False))
         await cast("Http1Sink", sink).close()
@@ -340,21 +340,8 @@ class Http1Connection:
     def _mark(self) -> None:
         self._started = True
 
-    async def _watch(self, stream: Stream, sink: Http1Sink) -> None:
-        """Run a watch until its end, or until its client leaves; closing one direction is leaving, as in the reference."""
-        gone = True
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_when_gone, nursery.cancel_scope)
-            try:
-                await stream.run(sink)
-                gone = False
-            except SinkClosed:
-                pass
-            nursery.cancel_scope.cancel()
-        if gone:
-            raise SinkClosed("the client is gone")
-
-    async def _cancel_when_gone(self, scope: trio.CancelScope) -> None:
+    async def _gone(self) -> None:
+        """Wait until the client leaves; closing one direction is leaving, as in the reference. Raises SinkClosed then."""
         reader = self._reader
         try:
             # A client that sends more than it may is no longer listened to; writing will tell when it is gone.
@@ -364,10 +351,10 @@ class Http1Connection:
                     break
                 reader.rest += data
             else:
-                return
-        except GONE:
-            pass
-        scope.cancel()
+                await trio.sleep_forever()
+        except GONE as error:
+            raise SinkClosed("the client is gone") from error
+        raise SinkClosed("the client has left")
 
     # Ends.
 

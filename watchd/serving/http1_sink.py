@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
@@ -79,10 +79,22 @@ class Http1Sink:
     and has to be flushed before more is written.
     """
 
-    __slots__ = ("_busy", "_chunked", "_ended", "_head", "_on_start", "_writer")
+    __slots__ = ("_busy", "_chunked", "_ended", "_head", "_on_start", "_writer", "gone")
 
-    def __init__(self, writer: Writer, head: bytes, on_start: Callable[[], None], *, chunked: bool) -> None:
-        """Make it with a header that goes out with the body's first bytes."""
+    def __init__(
+        self, writer: Writer, head: bytes, on_start: Callable[[], None], gone: Callable[[], Awaitable[None]], *, chunked: bool
+    ) -> None:
+        """Make it with a header that goes out with the body's first bytes.
+
+        Args:
+            writer: where it goes.
+            head: the header.
+            on_start: called when the header goes out.
+            gone: waits until the client leaves, and raises SinkClosed then.
+            chunked: whether the body goes in chunks.
+
+        """
+        self.gone = gone
         self._writer = writer
         self._head = head
         self._on_start = on_start
@@ -104,6 +116,17 @@ class Http1Sink:
             return not self._writer.transport.waiting
         framed = chunk(data) if self._chunked else data
         return self._writer.send_nowait(self._first() + framed if self._head else framed)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._writer.transport.waiting
+
+    def share(self, data: bytes, framed: bytes) -> bool:
+        """Write what many are sent, as it is or as one chunk; tell whether all of it went. Raises SinkClosed."""
+        if self._busy:
+            raise AssertionError("two writers on one connection")
+        return self._writer.send_nowait(framed if self._chunked else data)
 
     async def flush(self) -> None:
         """Return once the kernel has all that was written. Raises SinkClosed."""

@@ -51,6 +51,8 @@ from watchd.registry.store import Store
 from watchd.registry.value import tag_of
 from watchd.registry.writes import Written
 from watchd.seams import NAME_ALPHABET, InlineRunner, ThreadRunner
+from watchd.serving.chunks import chunk
+from watchd.serving.groups import Groups
 from watchd.serving.stream import Streams
 
 Object = dict[str, Any]
@@ -154,7 +156,8 @@ class MemorySink:
         self.closed = False
 
     def block(self) -> None:
-        self._open = trio.Event()
+        if self._open.is_set():
+            self._open = trio.Event()
 
     def unblock(self) -> None:
         self._open.set()
@@ -177,6 +180,58 @@ class MemorySink:
 
     async def change(self) -> None:
         await self._lot.park()
+
+
+class LineSink(MemorySink):
+    """The same, written to without waiting as the connections of the native door are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent: list[bytes] = []
+        self.shared: list[bytes] = []
+        """What came by `share`, the very objects."""
+        self._left = trio.Event()
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self.unsent))
+
+    def close(self) -> None:
+        super().close()
+        self._left.set()
+
+    def share(self, data: bytes, framed: bytes) -> bool:
+        assert framed == chunk(data)
+        self.shared.append(data)
+        return self._put(data)
+
+    async def flush(self) -> None:
+        while self.unsent:
+            await self._open.wait()
+            if self.closed:
+                raise SinkClosed
+            self.chunks += self.unsent
+            self.unsent.clear()
+            self._lot.unpark_all()
+
+    async def send_all(self, data: bytes) -> None:
+        self._put(data)
+        await trio.lowlevel.checkpoint()
+        await self.flush()
+
+    async def gone(self) -> None:
+        await self._left.wait()
+        raise SinkClosed
+
+    def _put(self, data: bytes) -> bool:
+        if self.closed:
+            raise SinkClosed
+        if self.unsent or not self._open.is_set():
+            self.unsent.append(data)
+            return False
+        self.chunks.append(data)
+        self._lot.unpark_all()
+        return True
 
 
 @attrs.define
@@ -260,6 +315,9 @@ class Core:
     clock: ManualClock
     entropy: SeededEntropy
     nursery: trio.Nursery
+    groups: Groups
+    sinks: type[MemorySink]
+    """What watches run into."""
     definitions: Definitions | None = None
 
     def endpoint(self, resource: str, group: str = "", version: str = "v1") -> Endpoint:
@@ -296,7 +354,7 @@ class Core:
         response = await self.respond("GET", path, None, f"watch=1&{query}", headers=headers)
         assert response.status == 200, response.body
         assert response.watch
-        watch = Watch(response, sink or MemorySink())
+        watch = Watch(response, sink or self.sinks())
         self.nursery.start_soon(watch.run)
         return watch
 
@@ -415,11 +473,12 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def make_sink() -> type[MemorySink]:
-    return MemorySink
+    """What watches run into: as they do on the native door, unless a module says more."""
+    return LineSink
 
 
 @pytest.fixture
-def start(nursery: trio.Nursery, clock: ManualClock):
+def start(nursery: trio.Nursery, clock: ManualClock, make_sink: type[MemorySink]):
     """Put a core together over a log (a new one in memory), with `controllers` or without."""
 
     async def start_(
@@ -449,6 +508,8 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         store = Store(raced, registry, clock=clock, entropy=entropy, admission=admission)
         quota.store = store
         watching = WatchCore(raced, bus, FrameCache(raced, max_bytes=frame_bytes))
+        groups = Groups(watching)
+        await nursery.start(groups.run)
         metrics = Metrics(clock)
         key = SigningKey(
             ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -462,13 +523,13 @@ def start(nursery: trio.Nursery, clock: ManualClock):
         special = Special(Services(store, admission, authenticator, authorizer, issuer, InlineRunner()))
         api = API(
             registry,
-            Verbs(store, watching, Streams(), entropy, metrics, InlineRunner(), special),
+            Verbs(store, watching, Streams(groups), entropy, metrics, InlineRunner(), special),
             authenticator=authenticator,
             authorizer=authorizer,
             metrics=metrics,
             pages={},
         )
-        core = Core(raced, bus, registry, store, watching, api, clock, entropy, nursery)
+        core = Core(raced, bus, registry, store, watching, api, clock, entropy, nursery, groups, make_sink)
         await Namespaces(store, bus).create_initial()
         core.definitions = Definitions(store, bus, calls, entropy.uid)
         await core.definitions.load()

@@ -6,7 +6,13 @@ import orjson
 import pytest
 import trio
 
-from watchd.serving.stream import BOOKMARK_SECONDS, BOOKMARK_SPREAD
+from watchd.serving.watch import BOOKMARK_SECONDS, BOOKMARK_SPREAD
+
+
+@pytest.fixture(params=["in line", "by a task"])
+def make_sink(request, make_sink):
+    """Watches are the same where they are served in line and where each is served by its own task."""
+    return make_sink if request.param == "in line" else make_sink.__base__
 
 
 async def write(core, samples, count, start=0):
@@ -309,7 +315,7 @@ async def test_slow_sink_harms_nobody_and_loses_nothing(core, samples, make_sink
     slow_sink.unblock()
     await slow.until(300)
     assert slow.brief == quick.brief
-    assert core.bus.statistics().cursors == 2
+    assert core.groups.watchers == 2
 
 
 async def test_sink_that_stays_behind_compaction_is_told_so(core, samples, make_sink):
@@ -330,11 +336,11 @@ async def test_client_that_leaves_takes_its_cursor_along(core, samples, make_sin
     sink = make_sink()
     watch = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}", sink)
     await core.settle()
-    assert core.bus.statistics().cursors == 1
+    assert core.groups.watchers == 1
     sink.close()
     await core.config_map("a")
     await watch.end()
-    assert core.bus.statistics().cursors == 0
+    assert core.groups.watchers == 0
 
 
 async def test_cancelled_watch_leaves_nothing_behind(core, samples):
@@ -342,7 +348,7 @@ async def test_cancelled_watch_leaves_nothing_behind(core, samples):
     await core.settle()
     watch.scope.cancel()
     await watch.ended.wait()
-    assert core.bus.statistics().cursors == 0
+    assert core.groups.watchers == 0
     assert core.log.log._holds == {}
 
 

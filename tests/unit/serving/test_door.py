@@ -6,7 +6,7 @@ import h2.events
 import pytest
 import trio
 
-from watchd.api.message import Response
+from watchd.api.message import Response, SinkClosed
 from watchd.seams import SystemEntropy
 from watchd.serving.door import Limits, serve
 from watchd.serving.listeners import BadCertificate, Listener, ListenError, NotLoopback, Tls, addresses, bind
@@ -44,10 +44,28 @@ class Api:
         self.watches += 1
         try:
             await sink.send_all(b"event\n")
-            await self.stop_watches.wait()
+            await self._stopped(getattr(sink, "gone", trio.sleep_forever))
             await sink.send_all(b"bookmark\n")
         finally:
             self.watches -= 1
+
+    async def _stopped(self, gone):
+        """Wait for the end of watches, or until the client leaves where the sink can tell."""
+
+        async def stop():
+            await self.stop_watches.wait()
+            nursery.cancel_scope.cancel()
+
+        left = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            try:
+                await gone()
+            except SinkClosed as error:
+                left = error
+                nursery.cancel_scope.cancel()
+        if left is not None:
+            raise left
 
 
 async def closes(stream):

@@ -466,7 +466,7 @@ async def test_a_watch_ends_when_its_client_closes_its_side(open_door, until, tl
         async def run(self, sink):
             await sink.send_all(b"event\n")
             try:
-                await trio.sleep_forever()
+                await sink.gone()
             finally:
                 ended.append(True)
 

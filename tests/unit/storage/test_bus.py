@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import assert_checkpoints, assert_no_checkpoints, wait_all_tasks_blocked
 
 from storage.errors import Compacted, Corrupt, LogClosed
 from storage.ring import RECORD_OVERHEAD_BYTES
@@ -524,3 +524,40 @@ async def test_lag_is_that_of_the_cursor_furthest_behind(bus, writer):
         await take(slow)
         assert bus.lag() == 0
     assert bus.statistics().cursors == 0
+
+
+async def test_a_call_comes_with_the_scopes_next_record_once(bus, writer):
+    calls = []
+    cursor, elsewhere = bus.cursor(KIND, bus.head), bus.cursor(Scope(writer.key("a"), exact=True), bus.head)
+    assert cursor.notify(lambda: calls.append("kind"))
+    assert elsewhere.notify(lambda: calls.append("a"))
+    await writer.put("b")
+    assert calls == ["kind"]
+    assert bus.statistics().wakeups == 1
+    assert not cursor.notify(calls.clear), "there is something to read"
+    assert [record.revision for record in (await cursor.read(limit=10, max_bytes=1 << 20)).records] == [1]
+    await writer.put("b")
+    assert calls == ["kind"]
+
+
+async def test_reading_does_not_wait(bus, writer):
+    cursor = bus.cursor(KIND, bus.head)
+    await writer.put("a")
+    with assert_no_checkpoints():
+        assert [record.revision for record in (await cursor.read(limit=10, max_bytes=1 << 20)).records] == [1]
+        batch = await cursor.read(limit=10, max_bytes=1 << 20)
+    assert (batch.records, batch.upto) == ([], 1)
+
+
+async def test_calls_come_with_the_end_and_not_behind_a_cursors_close(bus):
+    calls = []
+    cursor, closed = bus.cursor(KIND, bus.head), bus.cursor(KIND, bus.head)
+    assert cursor.notify(lambda: calls.append("end"))
+    assert closed.notify(lambda: calls.append("closed"))
+    closed.close()
+    assert not closed.notify(calls.clear)
+    bus.close()
+    assert calls == ["end"]
+    assert not cursor.notify(calls.clear)
+    with pytest.raises(LogClosed):
+        await cursor.read(limit=10, max_bytes=1 << 20)
