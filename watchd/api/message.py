@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
 from typing import Protocol
 from urllib.parse import unquote, unquote_plus
 
@@ -35,9 +34,9 @@ class Stream(Protocol):
         """Write the body into a sink and return at its end. An exception cuts the answer off without its end."""
 
 
-@attrs.frozen(slots=False)
+@attrs.define(eq=False)
 class Request:
-    """One HTTP request."""
+    """One HTTP request. Nobody changes it, nor its headers: a door may give the same ones to several requests."""
 
     method: str
     """In capitals."""
@@ -51,28 +50,37 @@ class Request:
     """The client's address, for the audit log."""
     peer_certificate: bytes | None = None
     """The client's verified certificate, DER."""
+    audit_id: str = ""
+    """Under which the request is found in the audit log: the client's own, or a fresh one."""
+    _query: dict[str, list[str]] | None = attrs.field(default=None, init=False, repr=False)
 
-    @cached_property
+    @property
     def path(self) -> str:
         """The path, decoded."""
         return unquote(self.raw_path)
 
-    @cached_property
+    @property
     def query(self) -> dict[str, list[str]]:
         """The query, decoded: each name's values in order."""
-        out: dict[str, list[str]] = {}
-        for pair in self.raw_query.split("&"):
-            if not pair or ";" in pair or BAD_ESCAPE.search(pair):
-                # Passed over, as Go's net/url has it.
-                continue
-            name, _, value = pair.partition("=")
-            out.setdefault(unquote_plus(name), []).append(unquote_plus(value))
-        return out
+        if self._query is None:
+            self._query = _decoded(self.raw_query) if self.raw_query else {}
+        return self._query
 
     def param(self, name: str, default: str = "") -> str:
         """Return the first value of a query parameter."""
         values = self.query.get(name)
         return values[0] if values else default
+
+
+def _decoded(query: str) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for pair in query.split("&"):
+        if not pair or ";" in pair or BAD_ESCAPE.search(pair):
+            # Passed over, as Go's net/url has it.
+            continue
+        name, _, value = pair.partition("=")
+        out.setdefault(unquote_plus(name), []).append(unquote_plus(value))
+    return out
 
 
 @attrs.define

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import orjson
 
 from watchd.api.message import Request, Response
@@ -31,12 +33,9 @@ CACHE_CONTROL = "no-cache, private"
 """Of answers that do not say otherwise: what a credential unlocked is nothing for a shared cache."""
 
 
-def audit_id(headers: dict[str, str], entropy: Entropy) -> str:
-    """Return the request's Audit-Id, and note a fresh one in its headers if the client sent none."""
-    known = headers.get(AUDIT_ID)
-    if not known:
-        known = headers[AUDIT_ID] = entropy.uid()
-    return known
+def audit_id(headers: Mapping[str, str], entropy: Entropy) -> str:
+    """Return the request's Audit-Id: a fresh one if the client sent none."""
+    return headers.get(AUDIT_ID) or entropy.uid()
 
 
 def answer_headers(response: Response, audit: str) -> list[tuple[str, str]]:

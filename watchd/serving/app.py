@@ -24,7 +24,6 @@ from werkzeug.routing import BaseConverter, MapAdapter
 from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
 from watchd.serving import http2
 from watchd.serving.answer import (
-    AUDIT_ID,
     BODILESS,
     INTERNAL,
     answer_headers,
@@ -129,7 +128,7 @@ class HttpExchange(TrioASGIHTTPConnection):
             # The absolute and the asterisk form, which Quart's routing does not know.
             self.scope = {**self.scope, "path": "/" + raw_path_of(self.scope).lstrip("/")}
         request = cast("ApiRequest", self._create_request_from_scope(send))
-        request.incoming = request_of(self.scope, headers, body)
+        request.incoming = request_of(self.scope, headers, body, audit)
         try:
             answer = await self.app.handle_request(request)
         except Exception:  # The boundary of one request: its client gets a Status, the log the traceback.
@@ -228,7 +227,7 @@ class WebsocketRefusal(TrioASGIWebsocketConnection):
         await receive()
         given = headers_of(self.scope)
         audit = audit_id(given, self.app.served.entropy)
-        request = request_of({**self.scope, "method": "GET"}, given, _NoBody())
+        request = request_of({**self.scope, "method": "GET"}, given, _NoBody(), audit)
         response = await refuse_websocket(self.app.served.handle, request)
         headers = Headers(answer_headers(response, audit))
         body = cast("bytes", response.body)
@@ -276,13 +275,13 @@ class Application(QuartTrio):
     async def _api(self, path: str) -> Answer:  # noqa: ARG002  # the handler takes the path as it came
         request = cast("ApiRequest", current_request)
         incoming = request.incoming
-        return Answer(await self.served.handle(incoming), incoming.headers[AUDIT_ID])
+        return Answer(await self.served.handle(incoming), incoming.audit_id)
 
     async def _refused(self, error: HTTPException) -> Answer:
         """Answer what Quart itself would not route, as a Status."""
         incoming = cast("ApiRequest", current_request).incoming
         status: StatusError = bad_request(error.description or error.name)
-        return Answer(status_response(status), incoming.headers[AUDIT_ID])
+        return Answer(status_response(status), incoming.audit_id)
 
     def create_url_adapter(self, request: Any) -> MapAdapter | None:
         """Route by path and method alone: a strange Host header is no reason not to answer."""

@@ -7,6 +7,8 @@ read in two ways is refused: a proxy in front must never see another request tha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from hmac import compare_digest
 
 import attrs
 import httptools
@@ -38,6 +40,12 @@ CHUNKED = -1
 MAX_DIGITS = 18
 """Digits of a Content-Length: no body is longer."""
 
+PLAIN = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[\x21\x22\x24-\x7e]*) HTTP/1\.1")
+"""A request line in which llhttp has nothing to find."""
+
+KEPT_BYTES = 4096
+"""Bytes of the longest header fields that are kept for a connection's next request: a few times those of clients."""
+
 
 class BadHead(Exception):
     """A head that cannot be served. The connection ends, for nobody knows where the next request would begin."""
@@ -49,7 +57,7 @@ class BadHead(Exception):
         self.message = message
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Head:
     """What a request says before its body."""
 
@@ -57,8 +65,8 @@ class Head:
     target: str
     """As it came: a path with its query, an absolute URL, or an asterisk."""
     http11: bool
-    headers: dict[str, str]
-    """Names in lower case; repeated fields joined with ", "."""
+    headers: Mapping[str, str]
+    """Not to be changed: the connection's next request may have the same. Names in lower case; repeated fields joined with ", "."""
     length: int
     """Bytes of the body, or CHUNKED."""
     close: bool
@@ -82,10 +90,43 @@ class Head:
     def websocket(self) -> bool:
         """Whether it is a websocket's handshake."""
         return (
-            self.method == "GET"
-            and self.headers.get("upgrade", "").strip().lower() == "websocket"
+            "upgrade" in self.headers
+            and self.method == "GET"
+            and self.headers["upgrade"].strip().lower() == "websocket"
             and "upgrade" in _tokens(self.headers.get("connection", ""))
         )
+
+
+class Heads:
+    """Reads the heads of one connection's requests.
+
+    Most clients send the same fields with each request. Those that come just as they came before are not read again.
+    """
+
+    __slots__ = ("_last", "_most", "_raw")
+
+    def __init__(self, most: int) -> None:
+        """Read heads of so many fields at the most."""
+        self._most = most
+        self._raw = b""
+        self._last: Head | None = None
+
+    def read(self, data: bytes) -> Head:
+        """Read a head as `parse` does. Raises BadHead."""
+        last, end = self._last, data.index(b"\r\n")
+        # A credential is among them: whoever shares the connection must not learn by the time how much of it was right.
+        if last is not None and compare_digest(self._raw, data[end:]):
+            line = PLAIN.fullmatch(data, 0, end)
+            if line is not None:
+                return Head(line[1].decode(), line[2].decode(), True, last.headers, last.length, last.close)
+        head = parse(data, self._most)
+        if head.http11 and len(data) - end <= KEPT_BYTES:
+            self._raw, self._last = data[end:], head
+        return head
+
+    def forget(self) -> None:
+        """Keep nothing: no further request is to be expected soon."""
+        self._raw, self._last = b"", None
 
 
 class _Fields:

@@ -21,8 +21,9 @@ from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
 from watchd.serving.answer import BODILESS, INTERNAL, answer_headers, audit_id, refuse_websocket, status_response
 from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
 from watchd.serving.deadlines import Deadlines
-from watchd.serving.head import END, PREFACE, BadHead, Head, parse
+from watchd.serving.head import END, PREFACE, BadHead, Head, Heads
 from watchd.serving.http1_body import DRAIN_BODY, Http1Body, Reader
+from watchd.serving.http1_head import whole_head
 from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
 from watchd.serving.loopback import is_loopback_name, refusal
 from watchd.serving.served import Served
@@ -52,8 +53,8 @@ class Http1Connection:
     """One client's connection. It is its own reader and the one writer of its socket."""
 
     __slots__ = (
-        "_app", "_deadlines", "_draining", "_idle", "_limits", "_peer", "_plain", "_reader", "_scope", "_started",
-        "_transport", "_writer", "deadline",
+        "_app", "_certificate", "_deadlines", "_draining", "_heads", "_idle", "_limits", "_peer", "_plain", "_reader", "_scope",
+        "_started", "_transport", "_writer", "deadline",
     )  # fmt: skip
 
     def __init__(
@@ -81,9 +82,11 @@ class Http1Connection:
         plain = PlainTransport(sock)
         self._transport = plain if context is None else TlsTransport(plain, context)
         self._reader = Reader(self._transport)
+        self._heads = Heads(limits.header_fields)
         self._writer = Writer(self._transport, self, deadlines, app.patience.answer)
         self._scope = trio.CancelScope()
         self._peer = ""
+        self._certificate: bytes | None = None
         self._draining = False
         self._idle = True
         self._started = False
@@ -135,12 +138,13 @@ class Http1Connection:
             await transport.handshake()
             if transport.alpn == "h2":
                 return HandedStream(transport, b"")
+            self._certificate = transport.peer_certificate()
         while True:
             try:
                 data = await self._next()
                 if data is None:
                     break
-                head = parse(data, self._limits.header_fields) if data != PREFACE else None
+                head = self._heads.read(data) if data != PREFACE else None
             except BadHead as error:
                 self._idle = False
                 await self._refuse(error)
@@ -226,8 +230,10 @@ class Http1Connection:
             invite = self._invite if expect is not None else None
             body = Http1Body(self._reader, head, self._app.max_body, patience.answer, invite)
         response = await self._ask(head, body, audit, expect)
-        close = head.close or head.websocket or (body is not None and not await body.drain()) or self._draining
+        close = head.close or head.websocket or not (body is None or body.done or await body.drain()) or self._draining
         self._writer.patience = patience.watch if response.watch else patience.answer
+        if response.watch:
+            self._heads.forget()
         self._started = False
         try:
             return await self._answer(head, response, audit, close=close)
@@ -248,7 +254,6 @@ class Http1Connection:
             return refusal(headers["host"])
         if expect is not None and expect.lower() != "100-continue":
             return Response(417, [("Content-Type", "text/plain")], b"unsupported expectation\n")
-        transport = self._transport
         request = Request(
             method=head.method,
             raw_path=head.path,
@@ -256,7 +261,8 @@ class Http1Connection:
             headers=headers,
             read_body=body.read if body is not None else _no_body,
             peer=self._peer,
-            peer_certificate=transport.peer_certificate() if isinstance(transport, TlsTransport) else None,
+            peer_certificate=self._certificate,
+            audit_id=audit,
         )
         try:
             if head.websocket:
@@ -273,31 +279,35 @@ class Http1Connection:
     # Answers.
 
     async def _answer(self, head: Head, response: Response, audit: str, *, close: bool) -> bool:
+        body = response.body
+        gzip = self._compresses(head, response)
+        if isinstance(body, bytes) and not gzip:
+            await self._send(whole_head(response, audit, close=close), NOTHING if head.method == "HEAD" else body)
+            return not close
         headers = answer_headers(response, audit)
         if close:
             headers.append(("Connection", "close"))
-        body = response.body
-        gzip = (
-            not response.watch
-            and (not isinstance(body, bytes) or len(body) > GZIP_THRESHOLD)
-            and head.method != "HEAD"
-            and accepts(head.headers.get("accept-encoding", ""))
-            and all(name.lower() != "content-encoding" for name, _ in headers)
-        )
-        if isinstance(body, bytes) and not gzip:
-            if response.status not in BODILESS:
-                headers.append(("Content-Length", str(len(body))))
-            await self._send(head_bytes(response.status, headers), NOTHING if head.method == "HEAD" else body)
-            return not close
         if not head.http11:
             close = True
         await self._stream(head, response, headers, gzip=gzip)
         return not close
 
+    @staticmethod
+    def _compresses(head: Head, response: Response) -> bool:
+        body = response.body
+        if response.watch or (isinstance(body, bytes) and len(body) <= GZIP_THRESHOLD):
+            return False
+        return (
+            head.method != "HEAD"
+            and accepts(head.headers.get("accept-encoding", ""))
+            and all(name.lower() != "content-encoding" for name, _ in response.headers)
+        )
+
     async def _send(self, head: bytes, body: bytes) -> None:
         self._started = True
         if len(body) <= PIECE:
-            await self._writer.send_all(head + body)
+            if not self._writer.send_nowait(head + body):
+                await self._writer.flush()
             return
         await self._writer.send_all(head)
         view = memoryview(body)

@@ -60,7 +60,8 @@ class Http1Body:
         self._spoilt = False
 
     @property
-    def _done(self) -> bool:
+    def done(self) -> bool:
+        """Whether nothing is left to be read."""
         return self._chunks.done if self._chunks is not None else not self._left
 
     async def read(self, limit: int) -> bytes:
@@ -78,7 +79,7 @@ class Http1Body:
         parts: list[bytes] = []
         size = 0
         deadline = trio.current_time() + BODY_SECONDS
-        while not self._done:
+        while not self.done:
             part = await self._part(deadline)
             size += len(part)
             if size > limit:
@@ -89,7 +90,7 @@ class Http1Body:
 
     async def drain(self) -> bool:
         """Read and drop what no handler wanted, within bounds; tell whether the next request can follow."""
-        if self._done or self._spoilt:
+        if self.done or self._spoilt:
             return not self._spoilt
         if self._invite is not None and not self._reader.rest:
             # It waits to be asked for its body, or will not send one: which of both cannot be told apart later.
@@ -97,7 +98,7 @@ class Http1Body:
         size = 0
         deadline = trio.current_time() + DRAIN_SECONDS
         try:
-            while not self._done:
+            while not self.done:
                 size += len(await self._part(deadline))
                 if size > DRAIN_BODY:
                     return False

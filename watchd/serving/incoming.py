@@ -109,7 +109,7 @@ def raw_path_of(scope: Mapping[str, Any]) -> str:
     return (path.removeprefix(root) or "/") if root else path
 
 
-def request_of(scope: Mapping[str, Any], headers: Mapping[str, str], body: Body) -> Request:
+def request_of(scope: Mapping[str, Any], headers: Mapping[str, str], body: Body, audit: str) -> Request:
     """Build the request that a handler sees."""
     connection = connection_of(scope)
     client = scope.get("client")
@@ -121,4 +121,5 @@ def request_of(scope: Mapping[str, Any], headers: Mapping[str, str], body: Body)
         read_body=body.read,
         peer=client[0] if client else "",
         peer_certificate=connection.peer_certificate() if connection is not None else None,
+        audit_id=audit,
     )

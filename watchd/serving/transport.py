@@ -76,21 +76,16 @@ class PlainTransport:
                 raise CLOSED("the connection was closed")
             # Always a checkpoint, also for a client that is never waited for.
             await trio.lowlevel.wait_readable(self.sock)
-            with contextlib.suppress(BlockingIOError, InterruptedError):
-                return self.take(RECEIVE)
+            try:
+                return self.sock.recv(RECEIVE)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                raise _gone(error) from error
 
     async def drop(self) -> int:
         """Wait for bytes and drop them; 0 at the end."""
         return len(await self.receive())
-
-    def take(self, most: int) -> bytes:
-        """Read what is there. Raises BlockingIOError if nothing is."""
-        try:
-            return self.sock.recv(most)
-        except (BlockingIOError, InterruptedError):
-            raise
-        except OSError as error:
-            raise _gone(error) from error
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> bool:
         """Write without waiting; tell whether all of it went."""

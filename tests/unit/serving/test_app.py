@@ -143,7 +143,7 @@ async def test_a_body_that_stops_is_given_up(open_door):
 async def test_common_headers(open_door):
     async def handle(request):
         own = [("Cache-Control", "public")] if request.path == "/own" else []
-        return Response(200, JSON + own, request.headers["audit-id"].encode())
+        return Response(200, JSON + own, request.audit_id.encode())
 
     async with open_door(handle) as door, httpx.AsyncClient() as client:
         fresh = await client.get(door.http + "/")

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from watchd.serving.chunks import LAST, BadChunk, Chunks, chunk
-from watchd.serving.head import CHUNKED, END, BadHead, parse
+from watchd.serving.head import CHUNKED, END, KEPT_BYTES, BadHead, Heads, parse
 from watchd.serving.http1_sink import head_bytes
 
 
@@ -180,6 +180,50 @@ def test_what_is_accepted_h11_reads_in_the_same_way(line, fields):
         assert found.length == CHUNKED
     else:
         assert found.length == int(framing.get(b"content-length", b"0"))
+
+
+def read(heads, data):
+    """What is read of a head, or why nothing is."""
+    try:
+        found = heads.read(data)
+    except BadHead as error:
+        return error.status, error.message
+    return found.method, found.target, found.http11, found.headers, found.length, found.close
+
+
+BYTES = st.binary(max_size=8).map(lambda noise: b"GET /a" + noise + b"?b HTTP/1.1")
+
+
+@given(LINES, st.one_of(LINES, BYTES), st.lists(st.one_of(FIELDS, st.just(b"Host: a"), NOISE), max_size=3))
+@settings(max_examples=1500, deadline=None)
+@example(b"GET / HTTP/1.1", b"GET /a#b#c HTTP/1.1", [b"Host: a"])
+@example(b"GET / HTTP/1.1", b"GET a HTTP/1.1", [b"Host: a"])
+@example(b"GET / HTTP/1.1", b"GET /?\x7f HTTP/1.1", [b"Host: a"])
+@example(b"GET / HTTP/1.0", b"GET / HTTP/1.1", [b"Host: a"])
+@example(b"GET / HTTP/1.1", b"GET / HTTP/1.0", [b"Host: a"])
+@example(b"GET / HTTP/1.1", b"POST /a HTTP/1.1", [b"Host: a", b"Content-Length: 5"])
+def test_fields_that_come_again_are_read_as_the_first_time(first, second, fields):
+    heads = Heads(100)
+    for line in (first, second, second):
+        whole = b"\r\n".join([line, b"Host: b", *fields, b"", b""])
+        data = whole[: whole.index(END) + len(END)]
+        assert read(heads, data) == read(Heads(100), data)
+
+
+def test_fields_that_come_again_are_not_read_again():
+    heads = Heads(100)
+    one, same = heads.read(head(b"A: b")), heads.read(head(b"A: b", line=b"GET /c HTTP/1.1"))
+    assert same.headers is one.headers
+    assert (same.method, same.path) == ("GET", "/c")
+    other = heads.read(head(b"A: c"))
+    assert other.headers["a"] == "c"
+    heads.forget()
+    assert heads.read(head(b"A: c")).headers is not other.headers
+
+
+def test_long_fields_are_not_kept():
+    heads, data = Heads(100), head(b"A: " + b"b" * KEPT_BYTES)
+    assert heads.read(data).headers is not heads.read(data).headers
 
 
 @given(st.binary(max_size=80))
