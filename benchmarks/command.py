@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -102,6 +104,10 @@ def run(workloads: Sequence[Workload], make: Mapping[str, MakePeer], client: Cli
     return Result(machine, client.name, "short" if short else "full", described, measured)
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 @click.command()
 @click.option("--only", default="", metavar="NAMES", help=f"Workloads, comma-separated: {', '.join(WORKLOADS)}.")
 @click.option(
@@ -169,6 +175,8 @@ def main(
     for a time.
     """
     workloads = choose_workloads(only, alone=against is None, long=long)
+    # Servers are in sessions of their own: only an exception that passes by ends them.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         if kept is not None:
             result = read(kept)

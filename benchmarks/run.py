@@ -86,7 +86,7 @@ def measure_workload(workload: Workload, peers: Mapping[str, Peer], bench: Bench
     out: dict[str, Measured] = {}
     for case in workload.cases(bench):
         begin = time.monotonic()
-        out[case.name] = measure(case, workload, peers, bench.counts.repetitions)
+        out[case.name] = measure(case, workload, peers, 1 if case.once else bench.counts.repetitions)
         say(f"{workload.name}: {case.name}: {time.monotonic() - begin:.0f} s")
     for comparison in workload.comparisons(bench):
         first, second = out[comparison.first], out[comparison.second]

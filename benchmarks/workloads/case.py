@@ -66,7 +66,7 @@ FULL = Counts(
     seconds=3.0,
     fanouts={100: 400, 1000: 300},
     rate=100.0,
-    crowds=(10, 100, 1000, 3000),
+    crowds=(10, 100, 1000, 2000),
     holders=1000,
     few=10,
     stages=(1000, 10_000, 50_000),
@@ -111,6 +111,8 @@ class Case:
     """(server, repetition from 0) -> its figures."""
     warm_up: Callable[[Peer], object] | None = None
     """Done once for each server before the first repetition; nothing of it is counted."""
+    once: bool = False
+    """Whether one run is enough, since it is long and hardly differs from the next."""
 
 
 def _none(_: Bench) -> list[Comparison]:

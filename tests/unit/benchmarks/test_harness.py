@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from pathlib import Path
 
@@ -230,6 +231,27 @@ def test_what_takes_minutes_and_what_is_for_watchd_alone_is_chosen_when_it_is_me
     assert names(long=True) - names() == {"million"}
     assert names() - names(alone=False) == {"log", "schema", "owners", "webhook", "versions"}
     assert [workload.name for workload in command.choose_workloads("million,get")] == ["get", "million"]
+
+
+def test_a_run_that_is_told_to_end_ends_what_it_started(monkeypatch):
+    """Servers are in sessions of their own, so that nothing else would."""
+    ended = []
+
+    def told(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.sigtimedwait([signal.SIGUSR1], 0)
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(command, "measure_all", told)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        done = CliRunner().invoke(command.main, [])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert ended == [True]
 
 
 def test_every_workload_has_cases():
