@@ -53,7 +53,10 @@ class Call:
 
     def headers(self, content_type: str) -> list[tuple[str, str]]:
         """Return the answer's headers."""
-        return [("content-type", content_type), *warning_headers(self.warnings)]
+        headers = [("content-type", content_type)]
+        if self.warnings:
+            headers += warning_headers(self.warnings)
+        return headers
 
     def respond(self, code: int, accepted: negotiate.Accepted, obj: Object) -> Response:
         """Answer an object."""

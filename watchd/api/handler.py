@@ -17,7 +17,7 @@ from watchd.api.verbs import Verbs
 from watchd.api.warning import warning_headers
 from watchd.auth.authentication import AuthenticatorChain, Credentials
 from watchd.auth.authorization import Attributes, Authorizer, require
-from watchd.auth.impersonation import impersonated
+from watchd.auth.impersonation import impersonated, impersonates
 from watchd.auth.user import User
 from watchd.registry.refusals import storage_failure
 from watchd.registry.registry import Endpoint, Registry
@@ -76,7 +76,7 @@ class API:
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Every failure is an answer; only cancellation passes."""
-        if BAD_ESCAPE.search(request.raw_path):
+        if "%" in request.raw_path and BAD_ESCAPE.search(request.raw_path):
             return Response(400, [("content-type", "text/plain; charset=utf-8")], b"400 Bad Request")
         info = RequestInfo.parse(request.method, request.raw_path, request.query)
         began, status = self._metrics.begin(info), 0
@@ -98,7 +98,8 @@ class API:
 
     async def _answer(self, request: Request, info: RequestInfo) -> Response:
         asking = await self._authenticator.authenticate(Credentials(request.headers, request.peer_certificate))
-        user = await impersonated(asking, request.headers, self._authorizer)
+        headers = request.headers
+        user = await impersonated(asking, headers, self._authorizer) if impersonates(headers) else asking
         await require(self._authorizer, _attributes(user, info))
         if not info.is_resource:
             return await self._page(request)
@@ -110,13 +111,14 @@ class API:
             return self._unknown(info)
         # All namespaces of a built-in kind can be read at once, and no more; other paths out of scope are nobody's.
         across = not endpoint.kind.custom and endpoint.kind.namespaced and not info.namespace and not info.name
-        if not _in_scope(endpoint, info) and not (across and _listed(endpoint)):
+        in_scope = _in_scope(endpoint, info)
+        if not in_scope and not (across and _listed(endpoint)):
             return self._unknown(info)
         # The reference routes HEAD to custom kinds alone (PROTOCOL.md section 3).
         head = request.method == "HEAD" and not endpoint.kind.custom and not proxied
         # Custom kinds say themselves that they have no such verb, and first whether they have the subresource.
         verbless = not info.verb and not endpoint.kind.custom and not proxied
-        if head or verbless or not _in_scope(endpoint, info):
+        if head or verbless or not in_scope:
             raise method_not_allowed()
         call = Call(request, info, endpoint, user)
         if endpoint.version.deprecation_warning:

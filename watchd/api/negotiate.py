@@ -163,13 +163,14 @@ def accept(
     """
     header = request.headers.get("accept", "")
     choose = _choose if len(header) <= CACHED_ACCEPT_CHARS else _choose.__wrapped__
-    accepted = choose(header, is_pretty(request), watching, frozenset(transformations), typed)
+    asked = frozenset(transformations)
+    accepted = choose(header, is_pretty(request), watching, asked, typed)
     if accepted is None:
         if typed and not names_one_of(header, MEDIA_TYPES):
             routed = request.method == "GET" and (listing or watching)
             raise unproduced(f"{MEDIA_TYPES}, {STREAM_MEDIA_TYPES}" if routed else MEDIA_TYPES)
         # A format that is known but cannot stream is refused with the list of those that can.
-        known = watching and choose(header, False, False, frozenset(transformations), typed) is not None
+        known = watching and choose(header, False, False, asked, typed) is not None
         raise not_acceptable(STREAM_MEDIA_TYPES if known else MEDIA_TYPES)
     return accepted
 

@@ -21,7 +21,7 @@ TABLE = "Table"
 PARTIAL = "PartialObjectMetadata"
 PARTIAL_LIST = "PartialObjectMetadataList"
 
-SERVED = (TABLE, PARTIAL, PARTIAL_LIST)
+SERVED = frozenset({TABLE, PARTIAL, PARTIAL_LIST})
 """What resources can be asked for as."""
 
 INCLUDE = ("", "Metadata", "Object", "None")

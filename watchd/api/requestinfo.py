@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
-import attrs
+import msgspec
 
 from watchd.api.selectors import NAME_FIELD, FieldSelector
 from watchd.status import StatusError
@@ -15,12 +15,14 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 """What may follow namespaces/NAME and is no resource in that namespace."""
 
+_UNFIT = frozenset({"", ".", ".."})
+"""Segments that are nobody's name."""
+
 _FALSE = frozenset({"false", "0"})
 """The only texts of a boolean parameter that mean no; anything else, the empty text too, means yes."""
 
 
-@attrs.frozen
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """What a request is about: enough to route and to authorize it."""
 
     path: str
@@ -57,12 +59,13 @@ class RequestInfo:
             query: decoded; `watch` and `fieldSelector` are looked at.
 
         """
-        parts = raw_path.strip("/").split("/")
+        parts, path = raw_path.strip("/").split("/"), raw_path
+        slashed = False
         if "%" in raw_path:
-            parts = [unquote(part) for part in parts]
-        path = unquote(raw_path) if "%" in raw_path else raw_path
+            parts, path = [unquote(part) for part in parts], unquote(raw_path)
+            slashed = any("/" in part for part in parts)
         at = 2 if parts[0] == "api" else 3 if parts[0] == "apis" else 0
-        if not at or len(parts) <= at or any(_unfit(part) for part in parts):
+        if not at or len(parts) <= at or slashed or not _UNFIT.isdisjoint(parts):
             return cls(path, method.lower())
         group = parts[1] if at == 3 else ""
         version, rest = parts[at - 1], parts[at:]
@@ -99,10 +102,6 @@ def flag(values: Sequence[str] | None) -> bool:
     return bool(values) and values[0].lower() not in _FALSE  # type: ignore[index]  # bool() has ruled None out
 
 
-def _unfit(part: str) -> bool:
-    return part in ("", ".", "..") or "/" in part
-
-
 def _selected_name(query: Mapping[str, Sequence[str]]) -> str:
     values = query.get("fieldSelector")
     if not values or NAME_FIELD not in values[0]:
@@ -112,4 +111,4 @@ def _selected_name(query: Mapping[str, Sequence[str]]) -> str:
     except StatusError:
         # Refused later, with the other options; it names nothing.
         return ""
-    return "" if _unfit(name) or "%" in name else name
+    return "" if name in _UNFIT or "/" in name or "%" in name else name

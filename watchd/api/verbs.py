@@ -146,8 +146,8 @@ class Verbs:
 
     async def _get(self, call: Call) -> Response:
         accepted = call.accept()
-        options = GetOptions.parse(call.request.query)
-        await wait_until(self._core, options.minimum())
+        if call.request.query:
+            await wait_until(self._core, GetOptions.parse(call.request.query).minimum())
         stored = await self._store.get(call.endpoint, call.info.namespace, call.info.name)
         await ready(call.endpoint.kind, call.endpoint.version.name, [stored])
         if call.info.subresource == SCALE:
@@ -161,6 +161,8 @@ class Verbs:
     def _view(
         self, call: Call, accepted: negotiate.Accepted, selection: Selection | None = None, *, listing: bool = False
     ) -> View:
+        if accepted.transformation is None and not selection:
+            return call.endpoint.view(accepted.codec)
         shown = self._representation(call, accepted, listing=listing)
         return View(
             call.endpoint.kind,

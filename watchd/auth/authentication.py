@@ -115,6 +115,16 @@ class TokenAuthenticator(BearerAuthenticator):
         known, user = found
         return user if hmac.compare_digest(known, token.encode(errors="surrogateescape")) else None
 
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """Return the token's user, None where no token was sent. Raises StatusError 401 for an unknown token."""
+        token = bearer_token(credentials.headers)
+        if token is None:
+            return None
+        user = self.find(token)
+        if user is None:
+            raise unauthorized()
+        return user
+
     async def identify(self, token: str, audiences: Sequence[str]) -> Identity | None:
         """Return the token's user: it is for this server, and for nobody else."""
         shared = tuple(audience for audience in API_AUDIENCES if audience in audiences)

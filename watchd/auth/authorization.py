@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 import attrs
+import msgspec
 
 from watchd.auth.user import AUTHENTICATED, MASTERS, User
 from watchd.registry.attributes import UserInfo
@@ -16,8 +17,7 @@ PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version
 """What everybody may read, by GET or HEAD: the reference's ClusterRole system:public-info-viewer."""
 
 
-@attrs.frozen
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """One action that a user asks for (the reference's authorizer.Attributes)."""
 
     user: User

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 import attrs
+import msgspec
 
 from watchd.auth.authorization import Attributes, Authorizer, require
 from watchd.auth.serviceaccounts import groups as account_groups
@@ -57,6 +58,11 @@ def _go_strings(texts: Iterable[str]) -> str:
     return f"[]string{{{', '.join(go_quote(text) for text in texts)}}}"
 
 
+def impersonates(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request may be meant for somebody else; one that is not need not be asked further."""
+    return PREFIX in " ".join(headers)
+
+
 async def impersonated(user: User, headers: Mapping[str, str], authorizer: Authorizer) -> User:
     """Return the user that a request is to be taken from: the one that its headers name, or the one who asks.
 
@@ -69,8 +75,6 @@ async def impersonated(user: User, headers: Mapping[str, str], authorizer: Autho
         StatusError: 400 for attributes of nobody, 403.
 
     """
-    if not any(name.startswith(PREFIX) for name in headers):
-        return user
     wanted = _Wanted.read(headers)
     if not wanted.name:
         if wanted.uid or wanted.groups is not None or wanted.extra:
@@ -93,17 +97,17 @@ async def impersonated(user: User, headers: Mapping[str, str], authorizer: Autho
 def _questions(user: User, wanted: _Wanted, account: tuple[str, str] | None) -> Iterable[Attributes]:
     base = Attributes(user=user, verb="impersonate", path="", version="v1")
     if account:
-        yield attrs.evolve(base, resource="serviceaccounts", namespace=account[0], name=account[1])
+        yield msgspec.structs.replace(base, resource="serviceaccounts", namespace=account[0], name=account[1])
     else:
-        yield attrs.evolve(base, resource="users", name=wanted.name)
+        yield msgspec.structs.replace(base, resource="users", name=wanted.name)
     for group in wanted.groups or ():
-        yield attrs.evolve(base, resource="groups", name=group)
-    base = attrs.evolve(base, group=AUTHENTICATION)
+        yield msgspec.structs.replace(base, resource="groups", name=group)
+    base = msgspec.structs.replace(base, group=AUTHENTICATION)
     for key, values in wanted.extra.items():
         for value in values:
-            yield attrs.evolve(base, resource="userextras", subresource=key, name=value)
+            yield msgspec.structs.replace(base, resource="userextras", subresource=key, name=value)
     if wanted.uid:
-        yield attrs.evolve(base, resource="uids", name=wanted.uid)
+        yield msgspec.structs.replace(base, resource="uids", name=wanted.uid)
 
 
 def _account(name: str) -> tuple[str, str] | None:

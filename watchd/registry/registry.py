@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 import attrs
 
+from conversion.codec import Codec
 from conversion.gvk import GroupVersionResource
 from storage.log import Log
 from storage.types import Key, KindId, Scope, kind_of, make_key
 from watchd.registry.kind import Kind, Version
+from watchd.registry.view import View
 
 NO_STORAGE = KindId(0)
 """The id of kinds that are not stored; those of the log begin with 1."""
@@ -50,6 +52,7 @@ class Endpoint:
     id: KindId
     """What the log calls the kind."""
     retirement: Retirement = attrs.field(factory=Retirement)
+    _views: dict[Codec, View] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def group(self) -> str:
@@ -60,6 +63,13 @@ class Endpoint:
     def resource(self) -> str:
         """The plural."""
         return self.kind.names.plural
+
+    def view(self, codec: Codec) -> View:
+        """Return how the objects are seen in a format, whole and without a selection. There is one of each."""
+        found = self._views.get(codec)
+        if found is None:
+            found = self._views[codec] = View(self.kind, self.version.name, codec)
+        return found
 
     def key(self, namespace: str, name: str) -> Key:
         """Return the key of an object."""
