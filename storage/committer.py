@@ -1,21 +1,15 @@
-"""The one writer's transactions, behind a seam: appends in, outcomes out.
+"""The one writer's transactions, and the seam that they are behind: appends in, outcomes out.
 
-A py-lmdb call gives up the GIL and has to win it back. Beside a busy loop each call so waits for a switch interval,
-5 ms by default, and a batch of 64 appends takes 0.2 s. Hence few calls a batch, all in one hop to a thread, and a
-short switch interval while it works. A process of its own would have a loop to itself: Committer is what it would
-have to offer.
+No trio here, and little else: the process that commits (storage.committer_child) starts with this alone.
 """
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-import attrs
 import msgspec
 
 from storage.errors import Conflict, Corrupt, LogFull, StorageError
@@ -37,13 +31,11 @@ from storage.snapshot import Tables
 from storage.types import (
     NOTHING,
     Check,
-    Clock,
     Key,
     KindId,
     Op,
     Record,
     Revision,
-    Runner,
     Stored,
     Write,
     restamp,
@@ -51,10 +43,6 @@ from storage.types import (
 )
 
 T = TypeVar("T")
-
-SWITCH_SECONDS = 0.0001
-"""The switch interval while a transaction runs. Measured beside a busy loop, a batch of 64: 0.2 s at the default of
-5 ms, 15 ms at 0.5 ms, 4 to 9 ms at 0.1 ms."""
 
 COMPACT_RECORDS = 500
 """Records that one compaction transaction looks at, at the most."""
@@ -67,7 +55,7 @@ COMPACT_SECONDS = 0.005
 batch."""
 
 
-class Append(msgspec.Struct, frozen=True, gc=False):
+class Append(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one append asks for."""
 
     write: Write
@@ -79,7 +67,10 @@ Outcome = Record | StorageError
 
 
 class Committer(Protocol):
-    """The only one that writes to the tables. Its calls never overlap."""
+    """The only one that writes to the tables. Its calls never overlap, but for `lost` beside the others."""
+
+    shares_environment: bool
+    """Whether it writes to the environment that is read from: nobody may be in a transaction when that is reopened."""
 
     async def commit(self, appends: Sequence[Append]) -> list[Outcome]:
         """Commit appends in one synced transaction; the outcomes are in their order."""
@@ -89,6 +80,19 @@ class Committer(Protocol):
 
     async def compact(self, upto: Revision) -> State:
         """Raise the floor towards `upto` in one short transaction. Raises LogFull, OutcomeUnknown, Corrupt."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is known to have died: it wants to be reopened."""
+
+    async def lost(self) -> None:
+        """Wait until it may be gone without having been asked anything: `gone` tells."""
+
+    async def reopen(self) -> None:
+        """Open anew what it writes to, after OutcomeUnknown. Raises StorageError: there is no more writing."""
+
+    async def aclose(self) -> None:
+        """Let go of what it writes to. May be called twice."""
 
 
 class Store(Protocol):
@@ -114,26 +118,20 @@ ROOM_PUT, ROOM_DELETE, ROOM_COMPACT, ROOM_LAST = range(4)
 its end, since only it makes room. ROOM_LAST may take the reserve on the disk besides (storage.reserve)."""
 
 
-class ThreadCommitter:
-    """Commits on the runner's thread, in this process."""
+class Writer:
+    """The transactions of the one writer, for a thread that they may block. Its calls never overlap."""
 
-    def __init__(self, store: Store, *, clock: Clock, runner: Runner) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._clock = clock
-        self._runner = runner
 
-    async def commit(self, appends: Sequence[Append]) -> list[Outcome]:
-        """Commit appends in one synced transaction; the outcomes are in their order."""
-        return await self._runner.run_sync(self._commit, appends, self._clock.now_ms())
-
-    def _commit(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
-        with _short_switch_interval():
-            try:
-                return self._transact(appends, now_ms)
-            except LogFull:
-                return self._commit_singly(appends, now_ms)
-            except StorageError as error:
-                return [_again(error) for _ in appends]
+    def commit(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
+        """Commit appends in one synced transaction; where that finds no room, each in one of its own."""
+        try:
+            return self._transact(appends, now_ms)
+        except LogFull:
+            return self._commit_singly(appends, now_ms)
+        except StorageError as error:
+            return [again(error) for _ in appends]
 
     def _commit_singly(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
         """Commit each append in a transaction of its own: small ones and deletes may still find room."""
@@ -146,7 +144,7 @@ class ThreadCommitter:
                 except LogFull as full:
                     outcomes.append(full)
         except StorageError as error:
-            outcomes += [_again(error) for _ in appends[len(outcomes) :]]
+            outcomes += [again(error) for _ in appends[len(outcomes) :]]
         return outcomes
 
     def _turn_over(self) -> None:
@@ -159,26 +157,17 @@ class ThreadCommitter:
         room = ROOM_PUT if any(append.write.op is Op.PUT for append in appends) else ROOM_DELETE
         return self._store.transact(lambda txn: write_appends(txn, self._store.tables, appends, now_ms), room=room)
 
-    async def allot(self, names: Sequence[str]) -> list[KindId]:
+    def allot(self, names: Sequence[str]) -> list[KindId]:
         """Return the ids of storage names, allotting those that are missing. Raises LogFull, OutcomeUnknown, Corrupt."""
+        tables = self._store.tables
+        return self._store.transact(lambda txn: [allot_kind(txn, tables, name) for name in names], room=ROOM_PUT)
 
-        def allot() -> list[KindId]:
-            tables = self._store.tables
-            return self._store.transact(lambda txn: [allot_kind(txn, tables, name) for name in names], room=ROOM_PUT)
-
-        return await self._runner.run_sync(allot)
-
-    async def compact(self, upto: Revision) -> State:
+    def compact(self, upto: Revision) -> State:
         """Raise the floor towards `upto` in one short transaction. Raises LogFull, OutcomeUnknown, Corrupt."""
-
-        def compact() -> State:
-            with _short_switch_interval():
-                try:
-                    return self._compact(upto, COMPACT_RECORDS, ROOM_COMPACT)
-                except LogFull:
-                    return self._compact(upto, COMPACT_RECORDS_FULL, ROOM_LAST)
-
-        return await self._runner.run_sync(compact)
+        try:
+            return self._compact(upto, COMPACT_RECORDS, ROOM_COMPACT)
+        except LogFull:
+            return self._compact(upto, COMPACT_RECORDS_FULL, ROOM_LAST)
 
     def _compact(self, upto: Revision, records: int, room: int) -> State:
         tables = self._store.tables
@@ -189,7 +178,7 @@ class ThreadCommitter:
         )
 
 
-def _again(error: StorageError) -> StorageError:
+def again(error: StorageError) -> StorageError:
     """Return an error of its own for each waiter, since each raises it."""
     copy = type(error)(*error.args)
     copy.__cause__ = error
@@ -361,32 +350,3 @@ def write_meta(txn: Any, tables: Tables, state: State, kinds: Mapping[str, KindI
     for name, kind in kinds.items():
         txn.put(name.encode(), U32.pack(kind), db=tables.kinds)
     txn.put(META_STATE, state.pack(), db=tables.meta)
-
-
-@attrs.define
-class _SwitchInterval:
-    """How many transactions run now in this process, and what the interval was before the first."""
-
-    lock: threading.Lock = attrs.field(factory=threading.Lock)
-    running: int = 0
-    before: float = 0.0
-
-
-_SWITCH = _SwitchInterval()
-
-
-@contextmanager
-def _short_switch_interval() -> Iterator[None]:
-    """Shorten the interpreter's switch interval; the last to leave restores it."""
-    with _SWITCH.lock:
-        if _SWITCH.running == 0:
-            _SWITCH.before = sys.getswitchinterval()
-            sys.setswitchinterval(min(_SWITCH.before, SWITCH_SECONDS))
-        _SWITCH.running += 1
-    try:
-        yield
-    finally:
-        with _SWITCH.lock:
-            _SWITCH.running -= 1
-            if _SWITCH.running == 0:
-                sys.setswitchinterval(_SWITCH.before)

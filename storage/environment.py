@@ -108,6 +108,11 @@ class Environment:
         try:
             self._env.reader_check()
             if not readonly:
+                if not options.relaxed:
+                    # What a writer that was killed has left may be in the page cache alone, and is about to be shown.
+                    self.sync()
+                # Whoever reads meanwhile sees it from the next transaction on that writes.
+                self._env.begin(write=True).abort()
                 self._pad()
                 self._disk_reserve = Reserve(self._directory)
             self.tables = self._open_tables(readonly=readonly)

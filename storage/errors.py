@@ -52,6 +52,10 @@ class OutcomeUnknown(StorageError):
     """A commit failed half way: whether the write is stored shows only when the head is read again."""
 
 
+class CommitterLost(OutcomeUnknown):
+    """The process that commits died, and told nothing of what it had been asked."""
+
+
 class LogClosed(StorageError):
     """The log is closed, or closing."""
 

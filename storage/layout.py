@@ -36,7 +36,7 @@ _CURRENT = Struct(">QQII")
 _STATE = Struct(">QQQQ")
 
 
-class State(msgspec.Struct, frozen=True, gc=False):
+class State(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What `meta` says of the whole."""
 
     head: Revision

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -16,13 +16,16 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
-from storage.committer import COMPACT_RECORDS, Append, ThreadCommitter
+from storage.aftermath import aftermath
+from storage.committer import COMPACT_RECORDS, Append, Committer, Outcome
+from storage.committer_process import ProcessCommitter
 from storage.environment import MAP_SIZE, MAX_READERS, Environment, Options
-from storage.errors import Compacted, Corrupt, KeyTooLong, LogClosed, OutcomeUnknown, StorageError
+from storage.errors import CommitterLost, Compacted, Corrupt, KeyTooLong, LogClosed, OutcomeUnknown, StorageError
 from storage.inbox import Inbox, Pending
 from storage.layout import META_CLUSTER
-from storage.lock import DirectoryLock
+from storage.lock import DirectoryLock, lock_directory
 from storage.snapshot import Snapshot
+from storage.thread_committer import ThreadCommitter
 from storage.types import (
     KEY_LIMIT,
     NOTHING,
@@ -47,6 +50,10 @@ T = TypeVar("T")
 HOLD_SECONDS = 60.0
 """How long a hold keeps compaction off: a list that takes longer may lose its revision (DESIGN.md section 4)."""
 
+COMMIT_TRIES = 2
+"""How often a batch is committed where its committer died and certainly stored nothing of it: a batch that kills two
+of them might kill every one."""
+
 
 @attrs.define(eq=False)
 class _Chore(Generic[T]):
@@ -62,14 +69,14 @@ class LmdbLog:
     """The Log protocol on LMDB. Open it with `open`, run `run` in a nursery, end with `aclose`."""
 
     def __init__(
-        self, environment: Environment, lock: DirectoryLock | None, *, clock: Clock, runner: Runner, readonly: bool
+        self, environment: Environment, lock: DirectoryLock | None, committer: Committer, *, runner: Runner, readonly: bool
     ) -> None:
-        """For `open`."""
+        """For `open` and `attach`."""
         self._env = environment
         self._lock = lock
         self._runner = runner
         self._readonly = readonly
-        self._committer = ThreadCommitter(environment, clock=clock, runner=runner)
+        self._committer = committer
         self._inbox = Inbox()
         self._chores: deque[_Chore[Any]] = deque()
         self._publish: Publish | None = None
@@ -118,11 +125,7 @@ class LmdbLog:
         def open_() -> tuple[Environment, DirectoryLock | None]:
             if readonly:
                 return Environment(path, options), None
-            try:
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                lock = DirectoryLock(path)
-            except OSError as error:
-                raise StorageError(f"{path} cannot be used: {error}") from error
+            lock = lock_directory(path)
             try:
                 return Environment(path, options), lock
             except BaseException:
@@ -130,7 +133,22 @@ class LmdbLog:
                 raise
 
         environment, lock = await runner.run_sync(open_)
-        return cls(environment, lock, clock=clock, runner=runner, readonly=readonly)
+        committer = ThreadCommitter(environment, clock=clock, runner=runner)
+        return cls(environment, lock, committer, runner=runner, readonly=readonly)
+
+    @classmethod
+    async def attach(cls, committer: ProcessCommitter, *, runner: Runner) -> LmdbLog:
+        """Open the log for which a process that commits has been started; the log ends it, also where this raises.
+
+        Raises what `open` raises, but AlreadyOpen.
+        """
+        try:
+            environment = await committer.open()
+            return cls(environment, committer.lock, committer, runner=runner, readonly=False)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await runner.run_sync(committer.end)
+            raise
 
     # What it is ------------------------------------------------------------------------------------------------
 
@@ -267,24 +285,42 @@ class LmdbLog:
         self._running = True
         try:
             task_status.started()
-            while not self._abandoned:
-                # Those answered just now may have more to write: it goes into the same transaction.
-                await trio.lowlevel.checkpoint()
-                if not self._chores and not self._inbox:
-                    if self._closing:
-                        break
-                    await self._inbox.wait()
-                batch = self._inbox.take()
-                # What is handed to the disk is seen through: it would be committed without anybody knowing.
-                with trio.CancelScope(shield=True):
-                    if batch:
-                        await self._commit(batch)
-                    if self._chores:
-                        await self._do(self._chores.popleft())
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_committer)
+                await self._write()
+                nursery.cancel_scope.cancel()
         finally:
             self._running = False
             self._ended.set()
             self._refuse_all("nothing runs the log")
+
+    async def _write(self) -> None:
+        """Commit what is appended, until the log is closed."""
+        while not self._abandoned:
+            # Those answered just now may have more to write: it goes into the same transaction.
+            await trio.lowlevel.checkpoint()
+            if not self._chores and not self._inbox:
+                if self._closing:
+                    break
+                await self._inbox.wait()
+            batch = self._inbox.take()
+            # What is handed to the disk is seen through: it would be committed without anybody knowing.
+            with trio.CancelScope(shield=True):
+                if batch:
+                    await self._commit(batch)
+                if self._chores:
+                    await self._do(self._chores.popleft())
+
+    async def _watch_committer(self) -> None:
+        """Have a committer that dies between two batches replaced at once, not at the next append."""
+        with suppress(LogClosed):
+            while True:
+                await self._committer.lost()
+                await self._between_batches(self._look_after_committer)
+
+    async def _look_after_committer(self) -> None:
+        if self._committer.gone:
+            raise CommitterLost("the process that commits has died")
 
     def _refuse_all(self, reason: str) -> None:
         self._inbox.refuse(reason)
@@ -299,25 +335,41 @@ class LmdbLog:
             for pending in batch:
                 pending.resolve(LogClosed(self._failed))
             return
-        outcomes = await self._committer.commit([pending.append for pending in batch])
+        left = batch
         try:
-            self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
-            for outcome in outcomes:
-                if isinstance(outcome, OutcomeUnknown | Corrupt):
-                    await self._recover(outcome)
+            for _ in range(COMMIT_TRIES):
+                appends = [pending.append for pending in left]
+                outcomes: list[Outcome | None] = [*await self._committer.commit(appends)]
+                self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
+                trouble = next((outcome for outcome in outcomes if isinstance(outcome, OutcomeUnknown | Corrupt)), None)
+                if trouble is not None:
+                    found = await self._recover(trouble)
+                    if isinstance(trouble, CommitterLost) and self._failed is None:
+                        outcomes = aftermath(appends, found)
+                left = _resolve(left, outcomes)
+                if not left:
                     break
         finally:
-            for pending, outcome in zip(batch, outcomes, strict=True):
-                pending.resolve(outcome)
+            for pending in left:
+                pending.resolve(OutcomeUnknown("the write was given up: whether it is stored cannot be told"))
 
     async def _do(self, chore: _Chore[Any]) -> None:
         try:
-            if self._failed is not None:
-                raise LogClosed(self._failed)
-            chore.result = await chore.call()
+            for last in (False, True):
+                if self._failed is not None:
+                    raise LogClosed(self._failed)
+                try:
+                    chore.result = await chore.call()
+                except OutcomeUnknown as error:
+                    await self._recover(error)
+                    # What it had done, it finds done.
+                    if last or not isinstance(error, CommitterLost):
+                        raise
+                else:
+                    break
         except StorageError as error:
             chore.error = error
-            if isinstance(error, OutcomeUnknown | Corrupt):
+            if isinstance(error, Corrupt):
                 await self._recover(error)
         finally:
             chore.done.set()
@@ -329,15 +381,21 @@ class LmdbLog:
             if self._publish is not None:
                 self._publish(records)
 
-    async def _recover(self, error: StorageError) -> None:
-        """Stop writes, or after an unknown outcome open the environment anew and take over what it shows."""
+    async def _recover(self, error: StorageError) -> list[Record]:
+        """Stop writes, or after an unknown outcome have the committer opened anew, and take over what the disk shows.
+
+        Returns the records found there.
+        """
+        found: list[Record] = []
         if isinstance(error, Corrupt):
             self._fail(f"writes have stopped, the log is corrupt: {error}")
-            return
-        self._reopened = trio.Event()
+            return found
+        if self._committer.shares_environment:
+            self._reopened = trio.Event()
         try:
-            await self._let_go()
-            await self._runner.run_sync(self._reopen)
+            if self._reopened is not None:
+                await self._let_go()
+            await self._committer.reopen()
             state, self._kinds = self._env.ask(lambda s: (s.state, s.kinds()))
             if state.head < self._head:
                 raise Corrupt(f"revision {self._head} was answered, but the head on the disk is {state.head}")
@@ -346,22 +404,14 @@ class LmdbLog:
                 scope, after = Scope(b""), self._head
                 batch = self._env.ask(lambda s: s.read(after, scope, COMPACT_RECORDS, 1 << 24, s.state.head))  # noqa: B023 - asked at once
                 self._apply(batch.records)
+                found += batch.records
         except StorageError as reopening:
             self._fail(f"writes have stopped: {error}; then: {reopening}")
         finally:
-            self._reopened.set()
-            self._reopened = None
-
-    def _reopen(self) -> None:
-        self._env.close()
-        try:
-            self._env.open(readonly=False)
-            # What shows may be in the page cache alone, and is about to be published.
-            self._env.sync()
-        except StorageError:
-            self._env.close()
-            self._env.open(readonly=True)
-            raise
+            if self._reopened is not None:
+                self._reopened.set()
+                self._reopened = None
+        return found
 
     def _fail(self, reason: str) -> None:
         self._failed = reason
@@ -452,6 +502,7 @@ class LmdbLog:
                 await self._let_go()
                 self._closed = True
                 await self._runner.run_sync(self._env.close)
+                await self._committer.aclose()
             if self._lock is not None:
                 self._lock.release()
 
@@ -462,3 +513,14 @@ class LmdbLog:
         while self._snapshots:
             self._released = trio.Event()
             await self._released.wait()
+
+
+def _resolve(batch: list[Pending], outcomes: list[Outcome | None]) -> list[Pending]:
+    """Answer those whose outcome is known, and return the others."""
+    left: list[Pending] = []
+    for pending, outcome in zip(batch, outcomes, strict=True):
+        if outcome is None:
+            left.append(pending)
+        else:
+            pending.resolve(outcome)
+    return left

@@ -55,7 +55,7 @@ class Op(IntEnum):
     DELETE = 1
 
 
-class Write(msgspec.Struct, frozen=True, gc=False):
+class Write(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One change of one key, as it is asked for.
 
     A DELETE carries no header and body: its record shows those of its predecessor under the new revision.
@@ -73,7 +73,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     """The revision that the key must have now (NOTHING: be absent), or None for no condition."""
 
 
-class Check(msgspec.Struct, frozen=True, gc=False):
+class Check(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A condition on another key, evaluated in the transaction of the append it goes with."""
 
     key: Key
@@ -95,7 +95,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     stamp_at: int
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One change, as the log keeps it and watchers see it."""
 
     revision: Revision

@@ -21,6 +21,7 @@ import trio
 
 from storage import compact
 from storage.bus import WatchBus
+from storage.committer_process import ProcessCommitter
 from storage.compact import Retention
 from storage.errors import LogClosed
 from storage.lmdb_log import LmdbLog
@@ -124,10 +125,13 @@ async def run(
     clock: Clock,
     entropy: Entropy,
     runner: Runner,
+    committer: ProcessCommitter | None = None,
     stop: trio.Event | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop` is set, then end in order. Started when /readyz answers ok.
+
+    `committer` was started for the data directory and ends with the server; without one this process commits.
 
     Raises:
         StartError: the data directory cannot be used.
@@ -139,7 +143,7 @@ async def run(
     """
     stop = trio.Event() if stop is None else stop
     with _directory(config) as directory:
-        async with _open_log(config, directory, clock=clock, entropy=entropy, runner=runner) as log:
+        async with _open_log(config, directory, committer, clock=clock, entropy=entropy, runner=runner) as log:
             names = [config.bind.host, *config.tls_san] if not config.bind.wildcard else list(config.tls_san)
             credentials = await runner.run_sync(partial(prepare, directory, names, clock=clock))
             await _serve(
@@ -169,7 +173,13 @@ def _directory(config: Config) -> Iterator[Path]:
 
 @asynccontextmanager
 async def _open_log(
-    config: Config, directory: Path, *, clock: Clock, entropy: Entropy, runner: Runner
+    config: Config,
+    directory: Path,
+    committer: ProcessCommitter | None,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    runner: Runner,
 ) -> AsyncIterator[Log]:
     """Give the log, under the data directory's lock, and close it at the end whatever happened."""
     lock: DirectoryLock | None = None
@@ -177,6 +187,8 @@ async def _open_log(
     if config.memory:
         lock = await runner.run_sync(_lock, directory)
         log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
+    elif committer is not None:
+        log = await LmdbLog.attach(committer, runner=runner)
     else:
         log = await LmdbLog.open(
             directory,

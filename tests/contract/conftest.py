@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
 import pytest
 import trio
 
+from storage.committer_process import ProcessCommitter
+from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.log import Log
 from storage.memory_log import MemoryLog
-from storage.types import Key, KindId, Op, Record, Revision, Write, make_key
+from storage.types import Clock, Key, KindId, Op, Record, Revision, Runner, Write, make_key
 from watchd.seams import ThreadRunner
 
 KIND = KindId(1)
-LOGS = ["memory", "lmdb"]
+LOGS = ["memory", "lmdb", "process"]
 
 
 @attrs.define
@@ -39,14 +42,22 @@ def clock() -> StepClock:
     return StepClock()
 
 
-@pytest.fixture
-async def open_lmdb(tmp_path: Path, clock: StepClock, nursery: trio.Nursery) -> AsyncIterator[OpenLmdb]:
-    """Opens LMDB logs, by default in one data directory, runs them, and closes what is left open."""
+async def open_in_process(path: Path, *, clock: Clock, runner: Runner, **options: object) -> LmdbLog:
+    """Open a log whose committer is a process of its own."""
+    committer = ProcessCommitter.start(path, Options(**options), clock=clock, runner=runner)  # type: ignore[arg-type]
+    return await LmdbLog.attach(committer, runner=runner)
+
+
+@asynccontextmanager
+async def opener(path: Path, clock: StepClock, nursery: trio.Nursery, *, process: bool) -> AsyncIterator[OpenLmdb]:
+    """Open LMDB logs, by default in one data directory, run them, and close what is left open."""
     opened: list[LmdbLog] = []
+    default = path
 
     async def open_(path: Path | None = None, *, run: bool = True, **options: object) -> LmdbLog:
         options = {"clock": clock, "runner": ThreadRunner(), "cluster_id": "c1"} | options
-        log = await LmdbLog.open(path or tmp_path / "data", **options)  # type: ignore[arg-type]
+        open_log = open_in_process if process and not options.get("readonly") else LmdbLog.open
+        log = await open_log(path or default, **options)  # type: ignore[arg-type]
         opened.append(log)
         if run and not options.get("readonly"):
             await nursery.start(log.run)
@@ -57,13 +68,37 @@ async def open_lmdb(tmp_path: Path, clock: StepClock, nursery: trio.Nursery) -> 
         await log.aclose()
 
 
+@pytest.fixture
+async def open_lmdb(tmp_path: Path, clock: StepClock, nursery: trio.Nursery) -> AsyncIterator[OpenLmdb]:
+    """Opens logs that commit on a thread."""
+    async with opener(tmp_path / "data", clock, nursery, process=False) as open_:
+        yield open_
+
+
+@pytest.fixture
+async def open_process(tmp_path: Path, clock: StepClock, nursery: trio.Nursery) -> AsyncIterator[OpenLmdb]:
+    """Opens logs that commit in a process of their own."""
+    async with opener(tmp_path / "data", clock, nursery, process=True) as open_:
+        yield open_
+
+
+@pytest.fixture(params=["thread", "process"])
+async def open_either(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: StepClock, nursery: trio.Nursery
+) -> AsyncIterator[OpenLmdb]:
+    """Opens logs that commit on a thread, and logs that commit in a process of their own."""
+    async with opener(tmp_path / "data", clock, nursery, process=request.param == "process") as open_:
+        yield open_
+
+
 @pytest.fixture(params=LOGS)
 async def open_log(
-    request: pytest.FixtureRequest, clock: StepClock, nursery: trio.Nursery, open_lmdb: OpenLmdb
+    request: pytest.FixtureRequest, clock: StepClock, nursery: trio.Nursery, tmp_path: Path
 ) -> AsyncIterator[OpenLog]:
     """Opens logs of each implementation, empty ones, and runs them."""
-    if request.param == "lmdb":
-        yield open_lmdb
+    if request.param != "memory":
+        async with opener(tmp_path / "data", clock, nursery, process=request.param == "process") as open_:
+            yield open_
         return
     opened: list[Log] = []
 

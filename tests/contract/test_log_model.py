@@ -1,8 +1,9 @@
-"""Both logs against a model that keeps everything, under random traffic and compaction."""
+"""All logs against a model that keeps everything, under random traffic and compaction."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import attrs
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from storage.errors import Compacted, Conflict
 from storage.lmdb_log import LmdbLog
 from storage.log import Log
+from storage.memory_log import MemoryLog
 from storage.types import (
     NOTHING,
     Check,
@@ -29,7 +31,7 @@ from storage.types import (
     stamp,
 )
 from storage.verify import verify
-from tests.contract.conftest import KIND, LOGS, StepClock, key
+from tests.contract.conftest import KIND, StepClock, key, open_in_process
 from watchd.seams import InlineRunner
 
 PATHS = ["a/1", "a/10", "a/2", "a-b/1", "b/1", "c"]
@@ -210,33 +212,50 @@ async def check_fold(log: Log, model: Model) -> None:
     assert state == model.states[-1]
 
 
-@pytest.mark.parametrize("kind", LOGS)
+Steps = list[Put | Delete | Compact | Reopen]
+
+
 @settings(max_examples=60, deadline=None, database=None)
 @given(steps=steps)
-def test_a_log_is_its_model(kind: str, steps: list[Put | Delete | Compact | Reopen]) -> None:
-    async def main() -> None:
-        model, clock = Model(), StepClock()
-        if kind == "memory":
-            from storage.memory_log import MemoryLog  # noqa: PLC0415 - may not be there yet
+def test_a_log_in_memory_is_its_model(steps: Steps) -> None:
+    parts = [step for step in steps if not isinstance(step, Reopen)]
+    trio.run(drive, MemoryLog(clock=StepClock()), Model(), parts)
 
-            await drive(MemoryLog(clock=clock), model, [step for step in steps if not isinstance(step, Reopen)])
-            return
-        with tempfile.TemporaryDirectory() as directory:
-            parts: list[list[Put | Delete | Compact]] = [[]]
-            for step in steps:
-                if isinstance(step, Reopen):
-                    parts.append([])
-                else:
-                    parts[-1].append(step)
-            for part in parts:
-                log = await LmdbLog.open(
-                    Path(directory), clock=clock, runner=InlineRunner(), cluster_id="c", relaxed=True
-                )
-                await drive(log, model, part)
-                assert (await verify(log)).problems == ()
-                await log.aclose()
 
-    trio.run(main)
+async def open_in_line(path: Path, clock: StepClock) -> LmdbLog:
+    return await LmdbLog.open(path, clock=clock, runner=InlineRunner(), cluster_id="c", relaxed=True)
+
+
+async def open_apart(path: Path, clock: StepClock) -> LmdbLog:
+    return await open_in_process(path, clock=clock, runner=InlineRunner(), cluster_id="c", relaxed=True)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(steps=steps)
+def test_a_durable_log_is_its_model(steps: Steps) -> None:
+    trio.run(reopen_and_drive, open_in_line, steps)
+
+
+@settings(max_examples=10, deadline=None, database=None)
+@given(steps=steps)
+def test_a_log_that_commits_in_a_process_is_its_model(steps: Steps) -> None:
+    trio.run(reopen_and_drive, open_apart, steps)
+
+
+async def reopen_and_drive(open_: Callable[[Path, StepClock], Awaitable[LmdbLog]], steps: Steps) -> None:
+    model, clock = Model(), StepClock()
+    with tempfile.TemporaryDirectory() as directory:
+        parts: list[list[Put | Delete | Compact]] = [[]]
+        for step in steps:
+            if isinstance(step, Reopen):
+                parts.append([])
+            else:
+                parts[-1].append(step)
+        for part in parts:
+            log = await open_(Path(directory), clock)
+            await drive(log, model, part)
+            assert (await verify(log)).problems == ()
+            await log.aclose()
 
 
 async def drive(log: Log, model: Model, part: list[Put | Delete | Compact]) -> None:

@@ -4,72 +4,38 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import shlex
-import signal
 import sys
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import trio
 
-from watchd.commands.failure import CommandFailed
+from storage.committer_process import ProcessCommitter
+from storage.environment import Options
 from watchd.commands.logs import configure_logging
 from watchd.commands.options import config_option, serve_config, setting_option
 from watchd.config import SETTINGS, Config
-from watchd.groups import sole
 from watchd.seams import SystemClock, SystemEntropy, ThreadRunner
-from watchd.server import Running, StartError, run
 from watchd.serving.limits import raise_descriptors
-from watchd.serving.listeners import ListenError
 from watchd.values import Durability
 
 SWITCH_SECONDS = 0.0005
-"""How long a busy thread keeps the interpreter: at Python's own 5 ms the committer's thread, which gives it up at every
-call of LMDB, would take 200 ms for a batch that takes 1."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""The first ends the server in order, the second at once."""
+"""How long a busy thread keeps the interpreter: at Python's own 5 ms the loop would wait as long for every piece of work
+that it gave to a thread, and a thread that reads LMDB at each of its calls."""
 
 logger = logging.getLogger("watchd")
 
 
-def announce(running: Running) -> None:
-    """Print where the server listens, as lines that a shell can take."""
-    click.echo(f"export KUBECONFIG={shlex.quote(str(running.credentials.kubeconfig))}")
-    click.echo(f"# watchd serves {running.url}")
-    if running.insecure_url is not None:
-        click.echo(f"# and, without TLS, {running.insecure_url}")
-    sys.stdout.flush()
-
-
-async def serve_until_signal(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then end in order; a second signal ends the process at once."""
-    stop = trio.Event()
-    with trio.open_signal_receiver(*SIGNALS) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, stop)
-            parts = partial(run, config, clock=SystemClock(), entropy=SystemEntropy(), runner=ThreadRunner(), stop=stop)
-
-            async def body(*, task_status: trio.TaskStatus[Running]) -> None:
-                await parts(task_status=task_status)
-                nursery.cancel_scope.cancel()
-
-            running: Running = await nursery.start(body)
-            announce(running)
-            logger.info("ready", extra={"url": running.url, "head": running.log.head, "floor": running.log.floor})
-
-
-async def _obey(signals: AsyncIterator[int], stop: trio.Event) -> None:
-    async for number in signals:
-        if stop.is_set():
-            # Without a word to anybody, threads in fsync included: the log is whole at every instant.
-            os._exit(128 + number)
-        logger.info("shutting down", extra={"signal": signal.Signals(number).name})
-        stop.set()
+def start_committer(config: Config) -> ProcessCommitter | None:
+    """Start the process that commits; with --memory there is none. Raises StorageError."""
+    if config.data_dir is None or config.memory:
+        return None
+    options = Options(
+        cluster_id=SystemEntropy().uid(),
+        max_bytes=config.max_bytes or None,
+        relaxed=config.durability is Durability.RELAXED,
+    )
+    return ProcessCommitter.start(config.data_dir, options, clock=SystemClock(), runner=ThreadRunner())
 
 
 def command(**flags: Any) -> None:
@@ -90,14 +56,19 @@ def command(**flags: Any) -> None:
     logger.info("limits", extra={"open_files": str(raise_descriptors())})
     if config.durability is Durability.RELAXED:
         logger.warning("relaxed durability: a power cut may lose answered writes and reuse their resourceVersions")
+    committer = start_committer(config)
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What the imports left is never garbage: no collection needs to walk over it.
-    gc.collect()
-    gc.freeze()
     try:
-        trio.run(serve_until_signal, config)
-    except* (StartError, ListenError) as group:
-        raise CommandFailed(str(sole(group))) from group
+        # Only now: the process that commits starts while the server is imported.
+        from watchd.commands.running import serve  # noqa: PLC0415 - see above
+
+        # What the imports left is never garbage: no collection needs to walk over it.
+        gc.collect()
+        gc.freeze()
+        serve(config, committer)
+    finally:
+        if committer is not None:
+            committer.end()
 
 
 for _setting in reversed(list(SETTINGS.values())):
