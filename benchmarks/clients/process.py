@@ -46,13 +46,15 @@ class Process:
             raise ClientFailed(f"the client's {self._name} ended") from error
 
     def hear(self) -> dict[str, Any]:
-        """Wait for a line. Raises ClientFailed when the process ends without one."""
+        """Wait for a line. Raises ClientFailed when the process has failed, or ends without one."""
         pipe = self._process.stdout
         assert pipe is not None  # given to Popen
         line = pipe.readline()
         if not line:
             raise ClientFailed(f"the client's {self._name} ended without a result")
         heard: dict[str, Any] = json.loads(line)
+        if "failed" in heard:
+            raise ClientFailed(f"the client's {self._name}: {heard['failed']}")
         return heard
 
     def stop(self) -> None:

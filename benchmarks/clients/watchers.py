@@ -64,9 +64,10 @@ class Stream:
         head = "\r\n".join([f"{request.method} {request.path} HTTP/1.1", *lines])
         self._parser = httptools.HttpResponseParser(self)
         self.socket.sendall(f"{head}\r\n\r\n".encode() + request.body)
-        while not self._headed:
-            if not self.read():
-                raise ClientFailed("the server closed the connection of a watch before its answer")
+        while not self._headed and self.read():
+            pass
+        if not self._headed:
+            raise ClientFailed("the server closed the connection of a watch before its answer")
         if (status := self._parser.get_status_code()) != 200:
             raise ClientFailed(f"HTTP {status} to a watch")
         self.socket.setblocking(False)
@@ -190,7 +191,11 @@ def main() -> None:
         line += piece
     job = json.loads(line + piece)
     raise_descriptors()
-    group = Group(job)
+    try:
+        group = Group(job)
+    except (ClientFailed, OSError) as error:
+        say(failed=str(error))
+        return
     cpu = time.process_time()
     say(ready=True)
     if group.run():

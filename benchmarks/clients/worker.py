@@ -235,8 +235,11 @@ async def bounded(job: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Do one job."""
-    trio.run(bounded, json.loads(sys.stdin.readline()))
+    """Do one job. What goes wrong before it has begun is said; what goes wrong in it is counted."""
+    try:
+        trio.run(bounded, json.loads(sys.stdin.readline()))
+    except (ClientFailed, OSError, trio.BrokenResourceError) as error:
+        say(failed=str(error))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from benchmarks import command, run
 from benchmarks.clients import fanout
 from benchmarks.clients.client import Load
 from benchmarks.clients.fanout import holding
+from benchmarks.clients.process import WATCHERS, working
 from benchmarks.clients.python import PythonClient
 from benchmarks.errors import ClientFailed, PeerFailed, Unavailable
 from benchmarks.figures import Figure, Measured
@@ -100,7 +101,10 @@ def test_a_wrong_answer_is_an_error_and_no_figure(tmp_path: Path):
         assert Figure.CPU_OPERATION not in made
         with pytest.raises(PeerFailed, match="404"), holding(peer, 1, tls=False):
             pass
-        with pytest.raises(ClientFailed):
+        unknown = {"dialect": "kubernetes", "watchers": 2, "names": [], "updates": 1, "after": "1", "file": ""}
+        with pytest.raises(ClientFailed, match="HTTP 404 to a watch"), working(WATCHERS, unknown, peer.plain):
+            pass
+        with pytest.raises(ClientFailed, match="404"):
             PythonClient().put(peer, Load(count=1, workers=1), population=1)
         members = peer.pids
     finally:
