@@ -1,5 +1,7 @@
 """kill -9 under load: writers write, watchers watch, the server dies at some instant and comes back, again and again.
 
+In between the process that commits for it dies alone, which no client may notice.
+
 Shown at the end: each answered write is there; an unanswered one is there whole or not at all; revisions are dense; each
 watcher, which only ever resumed from its last resourceVersion, saw each change of its selection once and in order.
 """
@@ -11,6 +13,7 @@ import gc
 import json
 import os
 import random  # noqa: TID251 - the load's own choices, from a seed that is printed
+import signal
 import ssl
 import subprocess
 import sys
@@ -90,6 +93,15 @@ class Server:
         self.up = trio.Event()
         self.process.kill()
         self.process.wait()
+
+    def kill_committer(self) -> int:
+        """Kill the process that commits, wherever it is in a batch; return its id."""
+        assert self.process is not None
+        # By whichever thread it was started.
+        children = [file.read_text() for file in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+        (committer,) = (int(pid) for text in children for pid in text.split())
+        os.kill(committer, signal.SIGKILL)
+        return committer
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -308,6 +320,11 @@ async def load(server: Server, tally: Tally, writers: list[Writer]) -> None:
         for writer in writers:
             writing.start_soon(writer.run)
         for _ in range(ROUNDS):
+            await tally.reach(rng.randint(*WRITES))
+            committers = {server.kill_committer()}
+            await tally.reach(rng.randint(*WRITES))
+            committers.add(server.kill_committer())
+            assert len(committers) == 2, "a new one commits"
             await tally.reach(rng.randint(*WRITES))
             server.kill()
             await server.start()
