@@ -93,8 +93,9 @@ from watchd.status import StatusError
 from watchd.values import Durability
 from watchd.webhooks import caller, open_webhooks
 
-RING_BYTES = 64 << 20
-"""Recent records that watchers read from memory: minutes of a busy server, a few per cent of a small machine."""
+RING_BYTES = 16 << 20
+"""Recent records that watchers read from memory: those of a minute at a hundred writes a second. Who is further behind
+reads the log, once for all that stand at the same place."""
 
 SECRET_TOKEN_SECONDS = 100 * 365 * 86_400
 """How long tokens in Secrets are valid. The reference's never expire, and here all tokens say when they do."""
@@ -324,7 +325,6 @@ async def _serve(
     async with open_webhooks() as webhooks, trio.open_nursery() as background:
         await background.start(log.run)
         parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
-        await parts.bus.start()
         await background.start(parts.groups.run)
         custom = Definitions(parts.store, parts.bus, partial(caller, webhooks), entropy.uid)
         await _start_controllers(background, config, parts, custom, credentials, health)
@@ -346,6 +346,8 @@ async def _serve(
             await _start_kubernetes_service(background, config, parts, bound, health)
             health.started()
             task_status.started(Running(urls["https"], urls.get("http"), credentials, log, health))
+            # Only now: watches from before the start are served from the log until then.
+            background.start_soon(parts.bus.start)
             await stop.wait()
             health.stopping()
             await trio.sleep(config.shutdown_delay)

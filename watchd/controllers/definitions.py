@@ -67,7 +67,7 @@ class Definitions:
             async def on_definition(seen: Stored | Record) -> None:
                 await self._on_definition(seen, nursery)
 
-            await nursery.start(follow, self._store.log, self._bus, self._endpoint.scope(), on_definition)
+            nursery.start_soon(follow, self._store.log, self._bus, self._endpoint.scope(), on_definition)
             task_status.started()
 
     def _read(self, seen: Stored | Record) -> Object:

@@ -45,6 +45,8 @@ class Dormant:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""
+        # Where it has to look through thousands of objects, a start does not wait for it.
+        task_status.started()
         seen: dict[Scope, Revision] = {}
         for scope in self._scopes:
             revision = await self._look(scope)
@@ -52,11 +54,9 @@ class Dormant:
                 break
             seen[scope] = revision
         else:
-            task_status.started()
-            task_status = trio.TASK_STATUS_IGNORED
             if not await self._sleep(seen):
                 return
-        await self._make().run(task_status=task_status)
+        await self._make().run(task_status=trio.TASK_STATUS_IGNORED)
 
     async def _look(self, scope: Scope) -> Revision | None:
         """Return the revision at which a scope had no object, or None where it has one."""

@@ -31,17 +31,30 @@ async def follow(
     handle: Handle,
     *,
     again: Callable[[], None] = lambda: None,
+    present: bool = True,
+    rest: float = 0.0,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Hand the state and then every change of a scope to `handle`. Started once the state has been handed over.
 
     Where compaction overtakes it, it begins again with the state: `handle` has to bear seeing an object twice, and never hears
     of deletions in between; `again` is called first. Returns when the log closes.
+
+    Args:
+        log: where the state is.
+        bus: tells of changes.
+        scope: of the objects.
+        handle: what is done with each.
+        again: forgets what was seen.
+        present: whether the state is handed over, and not the changes alone.
+        rest: for each second that the state takes, how many are left to others in between.
+        task_status: started with the first change that can come.
+
     """
     started = False
     while True:
         try:
-            after = await _state(log, scope, handle)
+            after = await _state(log, scope, handle, rest) if present else log.head
             if not started:
                 task_status.started()
                 started = True
@@ -58,7 +71,8 @@ async def follow(
             return
 
 
-async def _state(log: Log, scope: Scope, handle: Handle) -> Revision:
+async def _state(log: Log, scope: Scope, handle: Handle, rest: float) -> Revision:
+    began = trio.current_time()
     page = await log.scan(scope.prefix, limit=PAGE_KEYS)
     revision = page.revision
     with log.hold(revision):
@@ -67,5 +81,6 @@ async def _state(log: Log, scope: Scope, handle: Handle) -> Revision:
                 await handle(stored)
             if page.next is None:
                 return revision
-            await trio.lowlevel.checkpoint()
+            await trio.sleep(rest * (trio.current_time() - began))
+            began = trio.current_time()
             page = await log.scan(scope.prefix, start=page.next, limit=PAGE_KEYS, at=revision)

@@ -26,6 +26,9 @@ from watchd.status import Reason, StatusError
 
 Object = dict[str, Any]
 
+REST = 4.0
+"""Seconds left to others for each that reading the present state takes: it takes six for a million objects, and is in no haste."""
+
 RETRY_SECONDS = 1.0
 """Before an object whose handling failed is looked at again."""
 
@@ -51,7 +54,8 @@ class Garbage:
         async with trio.open_nursery() as nursery:
             task_status.started()
             # Nothing is decided before the present state has been read: what owns what is not known whole until then.
-            await nursery.start(partial(follow, self._store.log, self._bus, EVERYTHING, self._on_change, again=self._again))
+            log, bus = self._store.log, self._bus
+            await nursery.start(partial(follow, log, bus, EVERYTHING, self._on_change, again=self._again, rest=REST))
             await self._work.run()
 
     def _again(self) -> None:

@@ -19,6 +19,7 @@ from storage.types import Op, Record, Stored
 from watchd.controllers.following import follow
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
+from watchd.registry.view import load
 from watchd.seams import rfc3339
 from watchd.status import Reason, StatusError
 from watchd.values import Network
@@ -111,6 +112,11 @@ class KubernetesService:
                 new["spec"] = {**current["spec"], "ports": copy.deepcopy(wanted)["spec"]["ports"]}
             return new
 
+        stored = await self._store.log.get(endpoint.key(NAMESPACE, NAME))
+        if stored is not None:
+            current = load(endpoint.kind, endpoint.version.name, stored)
+            if await change(current) == current:
+                return
         try:
             await self._store.update(endpoint, NAMESPACE, NAME, change, create=create)
         except StatusError as error:

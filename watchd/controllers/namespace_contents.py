@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import trio
 
@@ -10,9 +11,11 @@ from storage.bus import WatchBus
 from storage.errors import StorageError
 from storage.types import Op, Record, Stored, path_of
 from watchd.controllers.following import follow
+from watchd.registry.builtin.core.namespace import INITIAL
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
 from watchd.registry.value import header_of
+from watchd.registry.view import load
 from watchd.status import Reason, StatusError
 
 SERVICE_ACCOUNT = "default"
@@ -53,9 +56,13 @@ class NamespaceContents:
         log, bus = self._store.log, self._bus
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            await nursery.start(follow, log, bus, self._namespaces.scope(), self._on_namespace)
-            await nursery.start(follow, log, bus, self._accounts.scope(tag=("metadata.name", SERVICE_ACCOUNT)), self._on_object)
-            await nursery.start(follow, log, bus, self._config_maps.scope(tag=("metadata.name", ROOT_CA)), self._on_object)
+            for endpoint, name in ((self._accounts, SERVICE_ACCOUNT), (self._config_maps, ROOT_CA)):
+                scope = endpoint.scope(tag=("metadata.name", name))
+                await nursery.start(partial(follow, log, bus, scope, self._on_object, present=False))
+            # Those of a new server are whole when it is ready; what thousands of others lack does not hold a start up.
+            for name in INITIAL:
+                await self._fill(name)
+            nursery.start_soon(follow, log, bus, self._namespaces.scope(), self._on_namespace)
             task_status.started()
 
     async def _on_namespace(self, seen: Stored | Record) -> None:
@@ -95,7 +102,7 @@ class NamespaceContents:
         stored = await self._store.log.get(endpoint.key(namespace, name))
         if stored is None:
             await self._store.create(endpoint, namespace, obj)
-        elif "data" in obj:
+        elif "data" in obj and load(endpoint.kind, endpoint.version.name, stored).get("data") != obj["data"]:
 
             async def refresh(current: dict[str, object]) -> dict[str, object]:
                 await trio.lowlevel.checkpoint()

@@ -56,7 +56,7 @@ class Namespaces:
                     self._emptying.add(header.uid)
                     nursery.start_soon(self._empty, name, header.uid)
 
-            await nursery.start(follow, self._store.log, self._bus, self._endpoint.scope(), on_namespace)
+            nursery.start_soon(follow, self._store.log, self._bus, self._endpoint.scope(), on_namespace)
             task_status.started()
 
     async def _empty(self, name: str, uid: str) -> None:

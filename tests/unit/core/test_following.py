@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from storage.bus import EVERYTHING, WatchBus
+from storage.memory_log import MemoryLog
+from storage.types import Op, Record, Write, make_key, path_of
+from watchd.controllers.following import PAGE_KEYS, follow
+from watchd.registry.value import tag_of
+
+
+async def put(log, name):
+    await log.append(Write(make_key(7, name), Op.PUT, b"", b"{}", 1))
+
+
+async def test_the_state_and_then_changes_or_the_changes_alone(clock, nursery):
+    log = MemoryLog(clock=clock)
+    await nursery.start(log.run)
+    bus = WatchBus(log, tag_of=tag_of, ring_bytes=1 << 20)
+    await put(log, "a")
+    seen = {True: [], False: []}
+
+    def handler(found):
+        async def handle(thing):
+            found.append((path_of(thing.key), isinstance(thing, Record)))
+
+        return handle
+
+    async def start(present, task_status):
+        await follow(log, bus, EVERYTHING, handler(seen[present]), present=present, task_status=task_status)
+
+    for present in seen:
+        await nursery.start(start, present)
+    await put(log, "b")
+    await trio.testing.wait_all_tasks_blocked()
+    assert seen == {True: [("a", False), ("b", True)], False: [("b", True)]}
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_long_state_leaves_time_to_others(clock, nursery, autojump_clock):
+    log = MemoryLog(clock=clock)
+    await nursery.start(log.run)
+    for number in range(2 * PAGE_KEYS + 1):
+        await put(log, f"{number:06}")
+    bus = WatchBus(log, tag_of=tag_of, ring_bytes=1 << 20)
+    pages = []
+
+    async def handle(stored):
+        if path_of(stored.key).endswith(("000", "500")):
+            pages.append(trio.current_time())
+            # Of a time that passes while the loop is held.
+            autojump_clock.jump(1)
+
+    began = trio.current_time()
+    with trio.move_on_after(60):
+        await follow(log, bus, EVERYTHING, handle, rest=4.0)
+    assert [at - began for at in pages] == [0, 5, 10]
+    nursery.cancel_scope.cancel()
