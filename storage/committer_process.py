@@ -200,6 +200,11 @@ class ProcessCommitter:
     # Its end ---------------------------------------------------------------------------------------------------
 
     @property
+    def pid(self) -> int:
+        """The id of the process that commits now."""
+        return self._process.pid
+
+    @property
     def gone(self) -> bool:
         """Whether the process is known to have died, and no other has taken its place."""
         return self._lost

@@ -44,7 +44,7 @@ def committer_of(log: LmdbLog) -> ProcessCommitter:
 
 
 def pid_of(log: LmdbLog) -> int:
-    return committer_of(log)._process.pid
+    return committer_of(log).pid
 
 
 def state_of(pid: int) -> str:
@@ -371,7 +371,7 @@ async def main():
         while sys.stdin.readline():
             nursery.start_soon(log.append, Write(make_key(KindId(1), "ns/a"), Op.PUT, b"h", b"x" * 1000, 3))
             await trio.sleep(float(sys.argv[2]))
-            print(committer._process.pid, log.head, flush=True)
+            print(committer.pid, log.head, flush=True)
 
 trio.run(main)
 """
