@@ -58,13 +58,15 @@ def command(**flags: Any) -> None:
         logger.warning("relaxed durability: a power cut may lose answered writes and reuse their resourceVersions")
     committer = start_committer(config)
     sys.setswitchinterval(SWITCH_SECONDS)
+    # What is imported is never garbage, so that no collection needs to walk over it, now or later. What imports leave
+    # behind, under 2 MiB, stays: to look for it would take a tenth of the start.
+    gc.disable()
     try:
         # Only now: the process that commits starts while the server is imported.
         from watchd.commands.running import serve  # noqa: PLC0415 - see above
 
-        # What the imports left is never garbage: no collection needs to walk over it.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         serve(config, committer)
     finally:
         if committer is not None:
