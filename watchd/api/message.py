@@ -27,11 +27,50 @@ class SinkClosed(Exception):
     """The client is gone, or was ended for reading nothing."""
 
 
+class Line(Sink, Protocol):
+    """A sink that can be written to without waiting. One writer at any time."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+
+    def share(self, data: bytes, framed: bytes) -> bool:
+        """Write what many are sent, as it is or as one chunk; tell whether all of it went. Raises SinkClosed."""
+
+    async def flush(self) -> None:
+        """Return once the kernel has all that was written. Raises SinkClosed."""
+
+
 class Stream(Protocol):
     """A body that is produced while it is sent."""
 
     async def run(self, sink: Sink) -> None:
         """Write the body into a sink and return at its end. An exception cuts the answer off without its end."""
+
+
+class Watching(Protocol):
+    """A watch under way on a line. It needs a task only while it has something to do."""
+
+    @property
+    def until(self) -> float:
+        """When it has something to do at the latest, on trio's clock."""
+
+    async def advance(self, wake: Callable[[], object]) -> bool:
+        """Do what there is to do, and tell whether the watch goes on.
+
+        If it does, the line is written to from elsewhere until the next `advance`, which has to follow as soon as `wake`
+        is called. Raises SinkClosed.
+        """
+
+    def close(self) -> None:
+        """End it, be it over or not."""
+
+
+class WatchStream(Stream, Protocol):
+    """The body of a watch."""
+
+    def on(self, line: Line) -> Watching:
+        """Begin it on a line, in place of `run`."""
 
 
 @attrs.define(eq=False)
@@ -93,5 +132,4 @@ class Response:
     body: bytes | Stream = b""
     watch: bool = False
     """Whether the stream goes on until somebody ends it: its header is sent at once, it is never compressed, and
-    its client may read nothing for longer than that of another answer. While it has nothing to write it has to wait for
-    its client's leaving too where the sink can tell (`gone`); elsewhere it is cancelled then."""
+    its client may read nothing for longer than that of another answer. The body is a WatchStream."""

@@ -23,7 +23,7 @@ class Retirement:
 
     def __init__(self) -> None:
         self.done = False
-        self._calls: list[Callable[[], object]] = []
+        self._calls: dict[Callable[[], object], None] = {}
 
     def announce(self) -> None:
         """Say so, once and for all."""
@@ -31,16 +31,24 @@ class Retirement:
         for call in tuple(self._calls):
             call()
 
+    def begin_calling(self, call: Callable[[], object]) -> None:
+        """Have something called, at once if it has been said already, until `end_calling`."""
+        self._calls[call] = None
+        if self.done:
+            call()
+
+    def end_calling(self, call: Callable[[], object]) -> None:
+        """Take `begin_calling` back."""
+        del self._calls[call]
+
     @contextmanager
     def calling(self, call: Callable[[], object]) -> Iterator[None]:
         """Have something called while in the context, at once if it has been said already."""
-        self._calls.append(call)
+        self.begin_calling(call)
         try:
-            if self.done:
-                call()
             yield
         finally:
-            self._calls.remove(call)
+            self.end_calling(call)
 
 
 @attrs.frozen(eq=False)

@@ -15,6 +15,7 @@ import trio
 from watchd.serving.deadlines import Deadlines
 from watchd.serving.http1 import Http1Connection
 from watchd.serving.listeners import BACKLOG, Bound, Listener, addresses, bind
+from watchd.serving.parking import Parking
 from watchd.serving.served import Served
 from watchd.serving.transport import HandedStream
 
@@ -92,6 +93,7 @@ async def serve(
         opened_doors = [(opened, way) for (_, opened), way in zip(doors, ways, strict=True)]
         await door.serve(opened_doors, shutdown, partial(task_status.started, bound))
     finally:
+        door.close()
         for _, opened in doors:
             with trio.CancelScope(shield=True):
                 await opened.aclose()
@@ -119,6 +121,7 @@ class _Door:
         self._open: set[_Open] = set()
         self._native: set[Http1Connection] = set()
         self._deadlines = Deadlines(self._native)
+        self._parking = Parking(self._attend, self._has_left)
         self._closed = trio.Event()
 
     async def serve(
@@ -130,6 +133,7 @@ class _Door:
         """Accept until shutdown, then drain."""
         async with trio.open_nursery() as connections:
             connections.start_soon(self._deadlines.run)
+            await connections.start(self._parking.run)
             try:
                 async with trio.open_nursery() as accepting:
                     for opened, way in doors:
@@ -143,23 +147,35 @@ class _Door:
                     connection.abort()
             connections.cancel_scope.cancel()
 
+    def close(self) -> None:
+        """Give back what it holds; no connection is left."""
+        self._parking.close()
+
     async def native(self, context: ssl.SSLContext | None, stream: trio.SocketStream) -> None:
         """Serve a connection in HTTP/1.1, and have Hypercorn go on with it where it says something else."""
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
-        connection = Http1Connection(self._served, self.limits, self._deadlines, sock, context)
+        connection = Http1Connection(self._served, self.limits, self._deadlines, self._parking, sock, context)
         self._open.add(connection)
         self._native.add(connection)
+        await self._attend(connection)
+
+    async def _attend(self, connection: Http1Connection) -> None:
+        """Serve a connection to its end, or until it needs no task for a while."""
         handed = None
         try:
             handed = await connection.run()
             if handed is not None and not await self._can_hand_over(handed):
                 handed = None
         finally:
-            self._native.discard(connection)
-            self._left(connection)
+            if not connection.parked:
+                self._has_left(connection)
         if handed is not None:
-            await self.hypercorn(handed, tls=context is not None)
+            await self.hypercorn(handed, tls=connection.tls)
+
+    def _has_left(self, connection: Http1Connection) -> None:
+        self._native.discard(connection)
+        self._left(connection)
 
     async def _can_hand_over(self, stream: HandedStream) -> bool:
         """Make sure that Hypercorn is there for a connection; close it else."""

@@ -2,7 +2,7 @@
 
 Those of one view and scope form a group, which has one cursor. What comes is read and framed once, and one walk hands the
 same bytes to every member's socket, without a task that wakes and without a scope. A member that cannot go on so (its
-socket is full, it joined meanwhile, it is shown its first event otherwise) leaves, and helps itself in its own task.
+socket is full, it joined meanwhile, it is shown its first event otherwise) leaves, and is given a task to help itself.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from collections.abc import Callable
 from itertools import count
 from time import perf_counter
-from typing import Protocol, runtime_checkable
 
 import trio
 
 from storage.bus import Cursor
 from storage.errors import StorageError
 from storage.types import Revision, Scope
-from watchd.api.message import Sink, SinkClosed
+from watchd.api.message import Line, SinkClosed
 from watchd.api.metrics import WatchEvents
 from watchd.api.plans import WatchCore, WatchPlan
 from watchd.registry.frames import Watched
@@ -41,44 +41,27 @@ GATHER_SECONDS = 0.02
 groups leave two thirds of the loop to others; those of small ones, below SLICE_SECONDS, do not rest."""
 
 
-@runtime_checkable
-class InLine(Sink, Protocol):
-    """A sink that can be written to without waiting."""
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that the kernel has not taken yet."""
-
-    def share(self, data: bytes, framed: bytes) -> bool:
-        """Write what many are sent, as it is or as one chunk; tell whether all of it went. Raises SinkClosed."""
-
-    async def flush(self) -> None:
-        """Return once the kernel has all that was written. Raises SinkClosed."""
-
-    async def gone(self) -> None:
-        """Wait until the client leaves. Raises SinkClosed then."""
-
-
 class Member:
-    """One watcher's place in a group. Its task waits within `scope`, which is cancelled when it has to help itself."""
+    """One watcher's place in a group. `wake` is called, once, when it has to help itself."""
 
-    __slots__ = ("_group", "_sink", "after", "alone", "error", "scope")
+    __slots__ = ("_call", "_group", "_line", "after", "alone", "error")
 
-    def __init__(self, group: Group, sink: InLine, after: Revision, *, alone: bool) -> None:
+    def __init__(self, group: Group, line: Line, after: Revision, wake: Callable[[], object], *, alone: bool) -> None:
         self._group: Group | None = group
-        self._sink = sink
+        self._line = line
+        self._call = wake
         self.after = after
         """Up to where it was served, as far as its group does not say it."""
         self.alone = alone
         """Whether it is shown the next event otherwise than the others, and so not by the group."""
-        self.scope = trio.CancelScope()
         self.error: Exception | None = None
         """Why nothing more can be written to it."""
 
     def wake(self) -> None:
-        """Have it leave, and its task go on."""
-        self.leave()
-        self.scope.cancel()
+        """Have it leave and help itself, unless it has left already."""
+        if self._group is not None:
+            self.leave()
+            self._call()
 
     def leave(self) -> Revision:
         """Leave, and return up to where the watcher was served: what the kernel did not take of that is still to be flushed."""
@@ -93,7 +76,7 @@ class Member:
         if self._group is not group:
             return False
         try:
-            went = self._sink.share(data, framed)
+            went = self._line.share(data, framed)
         except (SinkClosed, OSError) as error:
             self.error = error
             self.wake()
@@ -165,10 +148,21 @@ class Groups:
         members = sum(len(group.members) for group in self._groups.values())
         return self._core.bus.statistics().cursors - len(self._groups) + members
 
-    def join(self, plan: WatchPlan, sink: InLine, after: Revision, *, alone: bool) -> Member:
+    def join(
+        self, plan: WatchPlan, line: Line, after: Revision, wake: Callable[[], object], *, alone: bool
+    ) -> Member:
         """Return a place for a watcher that has seen everything up to the head. No checkpoint.
 
-        Raises LogClosed.
+        Args:
+            plan: the watcher's.
+            line: where it is served; nobody else writes there until it leaves.
+            after: up to where it was served.
+            wake: called, once, when it has left and has to help itself.
+            alone: whether its next event is made for it alone.
+
+        Raises:
+            LogClosed: the bus is closed.
+
         """
         key = plan.watched, plan.scope
         group = self._groups.get(key)
@@ -176,7 +170,7 @@ class Groups:
             bus = self._core.bus
             group = self._groups[key] = Group(self, key, bus.cursor(plan.scope, bus.head), plan.events)
             self._await(group)
-        member = Member(group, sink, after, alone=alone)
+        member = Member(group, line, after, wake, alone=alone)
         group.members[member] = None
         return member
 
@@ -231,7 +225,7 @@ class Groups:
             batch = await group.cursor.read(limit=BATCH_RECORDS, max_bytes=BATCH_BYTES)
             joined = await self._core.frames.join(group.key[0], batch.records)
         except (StorageError, StatusError, trio.ClosedResourceError):
-            # Each of them meets it in its own task, and tells its client.
+            # Each of them meets it by itself, and tells its client.
             group.dissolve()
             return
         seconds = 0.0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 import trio
 
-from watchd.api.message import Request, Response, Sink, SinkClosed, Stream
+from watchd.api.message import Request, Response, Sink, SinkClosed, Stream, WatchStream
 from watchd.serving.answer import BODILESS, INTERNAL, answer_headers, audit_id, refuse_websocket, status_response
 from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
 from watchd.serving.deadlines import Deadlines
@@ -25,11 +25,13 @@ from watchd.serving.head import END, PREFACE, BadHead, Head, Heads
 from watchd.serving.http1_body import DRAIN_BODY, Http1Body, Reader
 from watchd.serving.http1_head import whole_head
 from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
+from watchd.serving.http1_watch import Http1Watch
 from watchd.serving.loopback import is_loopback_name, refusal
+from watchd.serving.parking import Parking
 from watchd.serving.served import Served
 from watchd.serving.sink import PIECE
 from watchd.serving.tls import TlsTransport
-from watchd.serving.transport import GONE, RECEIVE, HandedStream, PlainTransport, reset_on_close
+from watchd.serving.transport import GONE, HandedStream, PlainTransport, reset_on_close
 from watchd.status import Reason, StatusError, internal
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ class Http1Connection:
     """One client's connection. It is its own reader and the one writer of its socket."""
 
     __slots__ = (
-        "_app", "_certificate", "_deadlines", "_draining", "_heads", "_idle", "_limits", "_peer", "_plain", "_reader", "_scope",
-        "_started", "_transport", "_writer", "deadline",
+        "_aborted", "_app", "_certificate", "_deadlines", "_draining", "_heads", "_idle", "_limits", "_parking", "_peer", "_plain",
+        "_reader", "_scope", "_started", "_transport", "_watch", "_writer", "deadline", "parked",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Http1Connection:
         app: Served,
         limits: Limits,
         deadlines: Deadlines,
+        parking: Parking,
         sock: socket.socket,
         context: ssl.SSLContext | None,
     ) -> None:
@@ -71,6 +74,7 @@ class Http1Connection:
             app: what answers.
             limits: what the client is allowed.
             deadlines: that look after this connection's.
+            parking: where it waits while a watch has nothing to do.
             sock: connected; closed by `run`, unless it is handed over.
             context: for TLS. Without it only requests to loopback names are served.
 
@@ -84,31 +88,43 @@ class Http1Connection:
         self._reader = Reader(self._transport)
         self._heads = Heads(limits.header_fields)
         self._writer = Writer(self._transport, self, deadlines, app.patience.answer)
-        self._scope = trio.CancelScope()
+        self._parking = parking
+        self._scope: trio.CancelScope | None = None
         self._peer = ""
         self._certificate: bytes | None = None
         self._draining = False
         self._idle = True
         self._started = False
+        self._aborted = False
+        self._watch: Http1Watch | None = None
         self.deadline = math.inf
+        self.parked = False
+        """Whether it has no task, for as long as its watch has nothing to do."""
 
     # What the door does with it.
 
+    @property
+    def tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return not self._plain
+
     async def run(self) -> HandedStream | None:
-        """Serve the connection to its end, or return it where another has to go on with it. Raises nothing."""
+        """Serve the connection to its end, or return it where another has to go on with it. Raises nothing.
+
+        It may also return with the connection `parked`, which then is to be run again when it says so to its parking.
+        """
         handed = None
         try:
-            with self._scope:
-                self._peer = self._transport.sock.getpeername()[0]
+            with trio.CancelScope() as self._scope:
                 handed = await self._serve()
         except (SinkClosed, OSError, *GONE):
             pass  # The client is gone, or was ended.
         except Exception:  # The boundary of one client: what it provokes must not reach the others.
             log.exception("connection ended by an error")
         finally:
-            self.deadline = math.inf
-            if handed is None:
-                self._transport.close()
+            self._scope = None
+            if not self.parked:
+                self._finish(close=handed is None)
         return handed
 
     def drain(self) -> None:
@@ -120,11 +136,21 @@ class Http1Connection:
 
     def abort(self) -> None:
         """Cut the connection off, whatever it does."""
+        self._aborted = True
+        if self.parked:
+            self._unpark()
+            self._finish(close=True)
+            self._parking.left(self)
+            return
         self._transport.close()
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     def expire(self) -> None:
-        """End it: it was idle for too long, or took nothing of its answer."""
+        """Have its watch go on, or end it: it was idle for too long, or took nothing of its answer."""
+        if self.parked:
+            self._wake()
+            return
         if self._idle:
             self._transport.end()
         self.abort()
@@ -132,14 +158,13 @@ class Http1Connection:
     # One request after the other.
 
     async def _serve(self) -> HandedStream | None:
-        transport = self._transport
-        if isinstance(transport, TlsTransport):
-            self._deadlines.set(self, trio.current_time() + self._limits.handshake)
-            await transport.handshake()
-            if transport.alpn == "h2":
-                return HandedStream(transport, b"")
-            self._certificate = transport.peer_certificate()
-        while True:
+        follows = True
+        if self._watch is not None:
+            follows = await self._go_on()
+        elif await self._begin() == "h2":
+            return HandedStream(self._transport, b"")
+        while follows and not self._draining:
+            self._idle = True
             try:
                 data = await self._next()
                 if data is None:
@@ -148,18 +173,29 @@ class Http1Connection:
             except BadHead as error:
                 self._idle = False
                 await self._refuse(error)
-                break
+                return None
             if head is None:
-                return HandedStream(transport, data + self._reader.rest)
+                return HandedStream(self._transport, data + self._reader.rest)
             self._idle = False
-            if not await self._exchange(head):
-                await self._end()
-                break
-            self._idle = True
-            if self._draining:
-                break
-        transport.end()
+            follows = await self._exchange(head)
+        if self.parked:
+            return None
+        if follows:
+            self._transport.end()
+        else:
+            await self._end()
         return None
+
+    async def _begin(self) -> str | None:
+        """Agree on TLS where it is spoken, and return the protocol that was agreed on."""
+        transport = self._transport
+        self._peer = transport.sock.getpeername()[0]
+        if not isinstance(transport, TlsTransport):
+            return None
+        self._deadlines.set(self, trio.current_time() + self._limits.handshake)
+        await transport.handshake()
+        self._certificate = transport.peer_certificate()
+        return transport.alpn
 
     async def _next(self) -> bytes | None:
         """Return the next request's head, or None at the connection's end. Raises BadHead for one that never ends."""
@@ -289,8 +325,7 @@ class Http1Connection:
             headers.append(("Connection", "close"))
         if not head.http11:
             close = True
-        await self._stream(head, response, headers, gzip=gzip)
-        return not close
+        return await self._stream(head, response, headers, gzip=gzip, close=close)
 
     @staticmethod
     def _compresses(head: Head, response: Response) -> bool:
@@ -317,10 +352,10 @@ class Http1Connection:
             else:
                 await self._writer.flush()
 
-    async def _stream(self, head: Head, response: Response, headers: list[tuple[str, str]], *, gzip: bool) -> None:
+    async def _stream(self, head: Head, response: Response, headers: list[tuple[str, str]], *, gzip: bool, close: bool) -> bool:
         if head.method == "HEAD" or response.status in BODILESS:
             await self._send(head_bytes(response.status, headers), b"")
-            return
+            return not close
         if head.http11:
             headers.append(("Transfer-Encoding", "chunked"))
         sink: Http1Sink | None = None
@@ -328,7 +363,7 @@ class Http1Connection:
         async def open_body(compressed: bool) -> Sink:  # noqa: FBT001  # OpenBody's
             nonlocal sink
             fields = headers + list(GZIP_HEADERS) if compressed else headers
-            sink = Http1Sink(self._writer, head_bytes(response.status, fields), self._mark, self._gone, chunked=head.http11)
+            sink = Http1Sink(self._writer, head_bytes(response.status, fields), self._mark, chunked=head.http11)
             return sink
 
         body = response.body
@@ -340,31 +375,54 @@ class Http1Connection:
                 await body.run(gzipped)
             await gzipped.finish()
         elif response.watch:
-            opened = await open_body(False)
-            await cast("Http1Sink", opened).start()
-            await cast("Stream", body).run(opened)
+            opened = cast("Http1Sink", await open_body(False))
+            await opened.start()
+            watching = cast("WatchStream", body).on(opened)
+            self._watch = Http1Watch(watching, opened, self._reader, self._wake, follows=not close)
+            return await self._go_on()
         else:
             await cast("Stream", body).run(await open_body(False))
         await cast("Http1Sink", sink).close()
+        return not close
 
     def _mark(self) -> None:
         self._started = True
 
-    async def _gone(self) -> None:
-        """Wait until the client leaves; closing one direction is leaving, as in the reference. Raises SinkClosed then."""
-        reader = self._reader
+    # A watch, for which it has a task only while there is something to do.
+
+    async def _go_on(self) -> bool:
+        """Have the watch do what it has to; tell whether another request can follow. None can while it is parked."""
+        watch = self._watch
+        assert watch is not None  # noqa: S101 - asked by those who know
         try:
-            # A client that sends more than it may is no longer listened to; writing will tell when it is gone.
-            while len(reader.rest) < RECEIVE:
-                data = await self._transport.receive()
-                if not data:
-                    break
-                reader.rest += data
-            else:
-                await trio.sleep_forever()
-        except GONE as error:
-            raise SinkClosed("the client is gone") from error
-        raise SinkClosed("the client has left")
+            if self._aborted:
+                raise SinkClosed("the connection was cut off")
+            if await watch.go_on():
+                self._watch = None
+                watch.watching.close()
+                return watch.follows
+        except (SinkClosed, *GONE):
+            raise
+        except Exception as error:  # What was begun is cut off, since its client must not take it for whole.
+            log.exception("a watch was cut off")
+            if not watch.chunked:
+                reset_on_close(self._transport.sock)
+            raise SinkClosed("a watch was cut off") from error
+        self.parked = True
+        if watch.listens:
+            self._parking.enter(self._transport.sock, watch.hear)
+        self._deadlines.set(self, watch.watching.until)
+        return False
+
+    def _wake(self) -> None:
+        if self.parked:
+            self._unpark()
+            self._parking.resume(self)
+
+    def _unpark(self) -> None:
+        self.parked = False
+        self.deadline = math.inf
+        self._parking.leave(self._transport.sock)
 
     # Ends.
 
@@ -376,6 +434,15 @@ class Http1Connection:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
         await self._send(head_bytes(error.status, headers), body)
         await self._end()
+
+    def _finish(self, *, close: bool) -> None:
+        """End what it holds: it has no task any more."""
+        self.deadline = math.inf
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.watching.close()
+        if close:
+            self._transport.close()
 
     async def _end(self) -> None:
         """Close behind an answer that its client is to have."""

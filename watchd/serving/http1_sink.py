@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -79,26 +79,14 @@ class Http1Sink:
     and has to be flushed before more is written.
     """
 
-    __slots__ = ("_busy", "_chunked", "_ended", "_head", "_on_start", "_writer", "gone")
+    __slots__ = ("_busy", "_ended", "_head", "_on_start", "_writer", "chunked")
 
-    def __init__(
-        self, writer: Writer, head: bytes, on_start: Callable[[], None], gone: Callable[[], Awaitable[None]], *, chunked: bool
-    ) -> None:
-        """Make it with a header that goes out with the body's first bytes.
-
-        Args:
-            writer: where it goes.
-            head: the header.
-            on_start: called when the header goes out.
-            gone: waits until the client leaves, and raises SinkClosed then.
-            chunked: whether the body goes in chunks.
-
-        """
-        self.gone = gone
+    def __init__(self, writer: Writer, head: bytes, on_start: Callable[[], None], *, chunked: bool) -> None:
+        """Make it with a header that goes out with the body's first bytes."""
         self._writer = writer
         self._head = head
         self._on_start = on_start
-        self._chunked = chunked
+        self.chunked = chunked
         self._busy = False
         self._ended = False
 
@@ -114,7 +102,7 @@ class Http1Sink:
             raise SinkClosed("the answer has ended")
         if not data:
             return not self._writer.transport.waiting
-        framed = chunk(data) if self._chunked else data
+        framed = chunk(data) if self.chunked else data
         return self._writer.send_nowait(self._first() + framed if self._head else framed)
 
     @property
@@ -126,7 +114,7 @@ class Http1Sink:
         """Write what many are sent, as it is or as one chunk; tell whether all of it went. Raises SinkClosed."""
         if self._busy:
             raise AssertionError("two writers on one connection")
-        return self._writer.send_nowait(framed if self._chunked else data)
+        return self._writer.send_nowait(framed if self.chunked else data)
 
     async def flush(self) -> None:
         """Return once the kernel has all that was written. Raises SinkClosed."""
@@ -145,7 +133,7 @@ class Http1Sink:
         if self._ended:
             return
         self._ended = True
-        await self._writer.send_all(self._first() + (LAST if self._chunked else b""))
+        await self._writer.send_all(self._first() + (LAST if self.chunked else b""))
 
     async def _piece(self, data: bytes) -> None:
         went = self.send_nowait(data)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import attrs
 import trio
 
 from storage.types import Key
-from watchd.api.message import Sink
+from watchd.api.message import Line, Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.translated import wanted
 from watchd.serving.groups import Groups
-from watchd.serving.watch import PAGE_KEYS, Watch
+from watchd.serving.watch import PAGE_KEYS, LineWatch, Watch
 
 
 @attrs.frozen
@@ -22,8 +24,12 @@ class WatchStream:
 
     async def run(self, sink: Sink) -> None:
         """Send its events (see `Watch.run`)."""
-        with self.plan.running():
-            await Watch(self.plan, sink, self.groups).run()
+        with closing(Watch(self.plan, sink)) as watch:
+            await watch.run()
+
+    def on(self, line: Line) -> LineWatch:
+        """Begin it on a line."""
+        return LineWatch(self.plan, line, self.groups)
 
 
 @attrs.frozen

@@ -1,26 +1,26 @@
 """One watch: from its first event to its last bookmark (DESIGN section 5).
 
-A watcher is a position, not a queue: what it has not read yet is in the log. While it has something to read it does so in its
-own task, with a cursor of its own. Once it has seen everything it waits: in a group, which serves it in line, where its
-client's connection can be written to without waiting, else for its scope's next record.
+A watcher is a position, not a queue: what it has not read yet is in the log. While it has something to read it does so in a
+task, with a cursor of its own. Once it has seen everything it waits: in a group, which serves it in line and needs no task of
+it, where its client's connection can be written to without waiting, else for its scope's next record.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import trio
 
 from storage.errors import Compacted, LogClosed
-from storage.types import NOTHING, Record, Revision
-from watchd.api.message import Sink
+from storage.types import Record, Revision
+from watchd.api.message import Line, Sink, SinkClosed
 from watchd.api.plans import WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
 from watchd.registry.translated import wanted
 from watchd.registry.view import View
-from watchd.serving.groups import BATCH_RECORDS, Groups, InLine
+from watchd.serving.groups import BATCH_RECORDS, Groups, Member
 from watchd.status import StatusError, expired, too_large_resource_version
 
 BOOKMARK_SECONDS = 60.0
@@ -45,35 +45,52 @@ PAGE_KEYS = 500
 class Watch:
     """What one watch is told: frames it, the first event in the plan's opening view, and sends it."""
 
-    __slots__ = ("_deadline", "_groups", "_line", "_next_bookmark", "_opening", "_plan", "_sink", "_told")
+    __slots__ = ("_after", "_deadline", "_next_bookmark", "_opening", "_plan", "_running", "_sink", "_told")
 
-    def __init__(self, plan: WatchPlan, sink: Sink, groups: Groups) -> None:
-        """Begin a watch, which ends with its timeout, its kind or the server."""
+    def __init__(self, plan: WatchPlan, sink: Sink) -> None:
+        """Begin a watch, which ends with its timeout, its kind, the server or its client; `close` it then."""
         self._plan = plan
         self._sink = sink
-        self._line = sink if isinstance(sink, InLine) else None
-        self._groups = groups
         self._opening = plan.opening
+        self._after = plan.after
+        self._told: Revision | None = None
+        """The last bookmark, or where the events began; None before."""
         self._deadline = trio.current_time() + plan.timeout_seconds
         self._next_bookmark = math.inf
-        self._told = NOTHING
-        """The revision of the last bookmark, or the one that the client began with."""
+        self._running = plan.running()
+        self._running.__enter__()
+
+    @property
+    def until(self) -> float:
+        """When there is something to do at the latest: a bookmark, or the end."""
+        return min(self._deadline, self._next_bookmark)
 
     async def run(self) -> None:
         """Send events until the timeout, the server's shutdown, the kind's end or a revision that is gone.
 
         Raises SinkClosed when the client leaves.
         """
-        core, view, minimum = self._plan.core, self._plan.watched.view, self._plan.minimum
+        while await self._step():
+            await self._sleep()
+
+    def close(self) -> None:
+        """Count it no longer."""
+        self._running.__exit__(None, None, None)
+
+    # Its phases.
+
+    async def _step(self) -> bool:
+        """Send all there is; tell whether the watch goes on, having seen everything up to the head."""
+        bus, view = self._plan.core.bus, self._plan.watched.view
         try:
-            after = self._plan.after
-            if after is None:
-                if minimum > core.bus.head and not await core.bus.wait_for(minimum, FUTURE_WAIT_SECONDS):
-                    status = too_large_resource_version(minimum, core.bus.head)
-                    await self._sink.send_all(error_frame(view, status.to_object()))
-                    return
-                after = await self._send_state()
-            await self._send_events(after)
+            if self._told is None and not await self._begin():
+                return False
+            while True:
+                await self._catch_up()
+                if await self._tell():
+                    return False
+                if self._position >= bus.head and not bus.closed:
+                    return True
         except Compacted as error:
             status = expired(f"too old resource version: {error.revision} ({error.floor})")
             await self._sink.send_all(error_frame(view, status.to_object()))
@@ -82,9 +99,27 @@ class Watch:
             await self._sink.send_all(error_frame(view, error.to_object()))
         except LogClosed:
             # The server goes while the state was being sent: the client has no position yet to be told.
-            return
+            pass
+        return False
 
-    # Its phases.
+    @property
+    def _position(self) -> Revision:
+        """Everything up to here was handed to the sink."""
+        assert self._after is not None  # noqa: S101 - it has begun
+        return self._after
+
+    async def _begin(self) -> bool:
+        """Send the present state where it comes first; tell whether events follow."""
+        bus, minimum = self._plan.core.bus, self._plan.minimum
+        if self._after is None:
+            if minimum > bus.head and not await bus.wait_for(minimum, FUTURE_WAIT_SECONDS):
+                status = too_large_resource_version(minimum, bus.head)
+                await self._sink.send_all(error_frame(self._plan.watched.view, status.to_object()))
+                return False
+            self._after = await self._send_state()
+        self._told = self._after
+        self._set_next_bookmark()
+        return True
 
     async def _send_state(self) -> Revision:
         """Send the present state as ADDED events, of one snapshot, and return its revision."""
@@ -104,78 +139,56 @@ class Watch:
             await self._bookmark(revision, initial_events_end=True)
         return revision
 
-    async def _send_events(self, after: Revision) -> None:
-        bus, line = self._plan.core.bus, self._line
-        self._told = after
-        self._set_next_bookmark()
-        while True:
-            after = await self._catch_up(after)
-            if await self._tell(after):
-                return
-            if after >= bus.head and not bus.closed:
-                after = await (self._sleep(after) if line is None else self._join(line, after))
-
-    async def _catch_up(self, after: Revision) -> Revision:
-        """Send what there is behind a revision, and return how far that came: to the head, or until there is more to do."""
+    async def _catch_up(self) -> None:
+        """Send what there is to the head, or until there is something else to do."""
         bus = self._plan.core.bus
-        until = min(self._deadline, self._next_bookmark)
+        until = self.until
         if self._plan.retirement.done:
             until = min(until, trio.current_time() + REST_SECONDS)
         # What the server's end leaves unsaid the last bookmark does not claim.
-        with suppress(LogClosed), bus.cursor(self._plan.scope, after) as cursor:
-            if self._line is not None:
-                await self._line.flush()
+        with suppress(LogClosed), bus.cursor(self._plan.scope, self._position) as cursor:
+            await self._flush()
             while cursor.position < bus.head:
                 batch = await cursor.read(limit=BATCH_RECORDS, max_bytes=SEND_BYTES)
                 await self._changes(batch.records)
-                after = cursor.position
+                self._after = cursor.position
                 if trio.current_time() >= until:
-                    break
+                    return
                 await trio.lowlevel.checkpoint()
-            after = cursor.position
-        return after
+            self._after = cursor.position
 
-    async def _tell(self, after: Revision) -> bool:
+    async def _tell(self) -> bool:
         """Send a bookmark where one is due; tell whether the watch is at its end."""
         now = trio.current_time()
         ending = self._plan.core.bus.closed or self._plan.retirement.done or now >= self._deadline
         if not ending and now < self._next_bookmark:
             return False
-        if self._plan.bookmarks and (ending or after > self._told):
-            self._told = after
-            await self._bookmark(after)
+        if self._plan.bookmarks and (ending or self._position != self._told):
+            self._told = self._position
+            await self._bookmark(self._position)
         self._set_next_bookmark()
         return ending
 
-    async def _join(self, line: InLine, after: Revision) -> Revision:
-        """Be served by a group until there is something to do; return up to where. Raises SinkClosed."""
-        member = self._groups.join(self._plan, line, after, alone=self._opening is not None)
-        member.scope.deadline = min(self._deadline, self._next_bookmark)
-        try:
-            with self._plan.retirement.calling(member.wake), member.scope:
-                await line.gone()
-        finally:
-            after = member.leave()
-        if member.error is not None:
-            raise member.error
-        return after
-
-    async def _sleep(self, after: Revision) -> Revision:
-        """Wait until there is something to do; return up to where there was nothing to be seen."""
+    async def _sleep(self) -> None:
+        """Wait until there is something to do."""
         due = trio.Event()
-        with self._plan.core.bus.cursor(self._plan.scope, after) as cursor:
-            with (
-                trio.move_on_at(min(self._deadline, self._next_bookmark)) as wait,
-                self._plan.retirement.calling(wait.cancel),
-            ):
-                if cursor.notify(due.set):
-                    await due.wait()
-            return cursor.position
+        with (
+            suppress(LogClosed),
+            self._plan.core.bus.cursor(self._plan.scope, self._position) as cursor,
+            trio.move_on_at(self.until) as wait,
+            self._plan.retirement.calling(wait.cancel),
+        ):
+            if cursor.notify(due.set):
+                await due.wait()
+            self._after = cursor.position
 
     def _set_next_bookmark(self) -> None:
         if self._plan.bookmarks:
             interval = BOOKMARK_SECONDS * (1 + BOOKMARK_SPREAD * (2 * self._plan.jitter - 1))
             self._next_bookmark = trio.current_time() + interval
+
+    async def _flush(self) -> None:
+        """Wait for what was handed to the sink and not taken yet, where there can be such bytes."""
 
     # What it says.
 
@@ -205,3 +218,43 @@ class Watch:
     async def _send(self, data: bytes, events: int) -> None:
         await self._sink.send_all(data)
         self._plan.events.sent(events, len(data))
+
+
+class LineWatch(Watch):
+    """A watch on a line, which is served by a group while it has seen everything (watchd.api.message.Watching)."""
+
+    __slots__ = ("_groups", "_line", "_member")
+
+    def __init__(self, plan: WatchPlan, line: Line, groups: Groups) -> None:
+        """Begin a watch whose waits are spent in a group."""
+        super().__init__(plan, line)
+        self._line = line
+        self._groups = groups
+        self._member: Member | None = None
+
+    async def advance(self, wake: Callable[[], object]) -> bool:
+        """Do what there is to do, and be served by a group then; False at the watch's end. Raises SinkClosed."""
+        self._leave()
+        if not await self._step():
+            return False
+        alone = self._opening is not None
+        self._member = self._groups.join(self._plan, self._line, self._position, wake, alone=alone)
+        self._plan.retirement.begin_calling(self._member.wake)
+        return True
+
+    def close(self) -> None:
+        """Leave the group, and count it no longer."""
+        with suppress(SinkClosed, OSError):
+            self._leave()
+        super().close()
+
+    def _leave(self) -> None:
+        member, self._member = self._member, None
+        if member is not None:
+            self._plan.retirement.end_calling(member.wake)
+            self._after = member.leave()
+            if member.error is not None:
+                raise member.error
+
+    async def _flush(self) -> None:
+        await self._line.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random  # noqa: TID251 - seeded: the same in each run
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,10 @@ class MemorySink:
     async def change(self) -> None:
         await self._lot.park()
 
+    async def run(self, stream: Any) -> None:
+        """Run a body into it."""
+        await stream.run(self)
+
 
 class LineSink(MemorySink):
     """The same, written to without waiting as the connections of the native door are."""
@@ -190,7 +195,8 @@ class LineSink(MemorySink):
         self.unsent: list[bytes] = []
         self.shared: list[bytes] = []
         """What came by `share`, the very objects."""
-        self._left = trio.Event()
+        self.wake = trio.Event()
+        """Set when its watch has something to do, its client's leaving included."""
 
     @property
     def waiting(self) -> int:
@@ -198,7 +204,7 @@ class LineSink(MemorySink):
 
     def close(self) -> None:
         super().close()
-        self._left.set()
+        self.wake.set()
 
     def share(self, data: bytes, framed: bytes) -> bool:
         assert framed == chunk(data)
@@ -219,9 +225,15 @@ class LineSink(MemorySink):
         await trio.lowlevel.checkpoint()
         await self.flush()
 
-    async def gone(self) -> None:
-        await self._left.wait()
-        raise SinkClosed
+    async def run(self, stream: Any) -> None:
+        """Run a watch as a connection does."""
+        with closing(stream.on(self)) as watching:
+            while await watching.advance(self.wake.set):
+                with trio.move_on_at(watching.until):
+                    await self.wake.wait()
+                if self.closed:
+                    raise SinkClosed
+                self.wake = trio.Event()
 
     def _put(self, data: bytes) -> bool:
         if self.closed:
@@ -275,7 +287,7 @@ class Watch:
     async def run(self) -> None:
         with self.scope:
             try:
-                await self.response.body.run(self.sink)
+                await self.sink.run(self.response.body)
             except (SinkClosed, Exception) as error:  # noqa: BLE001 - handed to the test
                 self.failure = error
             finally:

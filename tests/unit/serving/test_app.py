@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trio
 
+from tests.unit.serving.watches import Busy
 from watchd.api.message import Response
 from watchd.serving.sink import Patience
 from watchd.status import StatusError
@@ -244,7 +245,7 @@ async def test_an_h2c_upgrade_is_answered_in_http1(open_door):
 async def test_large_answers_are_compressed_for_those_who_accept_it(open_door):
     large = b'{"a":"' + b"x" * 300_000 + b'"}'
 
-    class Listing:
+    class Listing(Busy):
         def __init__(self, size):
             self.size = size
 

@@ -6,7 +6,8 @@ import h2.events
 import pytest
 import trio
 
-from watchd.api.message import Response, SinkClosed
+from tests.unit.serving.watches import Waiting
+from watchd.api.message import Response
 from watchd.seams import SystemEntropy
 from watchd.serving.door import Limits, serve
 from watchd.serving.listeners import BadCertificate, Listener, ListenError, NotLoopback, Tls, addresses, bind
@@ -28,6 +29,7 @@ class Api:
         self.waiting = 0
         self.go_on = trio.Event()
         self.stop_watches = trio.Event()
+        self.lines = []
 
     async def __call__(self, request):
         if request.path == "/watch":
@@ -44,28 +46,26 @@ class Api:
         self.watches += 1
         try:
             await sink.send_all(b"event\n")
-            await self._stopped(getattr(sink, "gone", trio.sleep_forever))
+            await self.stop_watches.wait()
             await sink.send_all(b"bookmark\n")
         finally:
             self.watches -= 1
 
-    async def _stopped(self, gone):
-        """Wait for the end of watches, or until the client leaves where the sink can tell."""
+    def on(self, line):
+        return Waiting(line, self._begun, self._ended)
 
-        async def stop():
-            await self.stop_watches.wait()
-            nursery.cancel_scope.cancel()
+    def end_watches(self):
+        self.stop_watches.set()
+        for watch in list(self.lines):
+            watch.stop()
 
-        left = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            try:
-                await gone()
-            except SinkClosed as error:
-                left = error
-                nursery.cancel_scope.cancel()
-        if left is not None:
-            raise left
+    def _begun(self, watch):
+        self.watches += 1
+        self.lines.append(watch)
+
+    def _ended(self, watch):
+        self.watches -= 1
+        self.lines.remove(watch)
 
 
 async def closes(stream):
@@ -145,7 +145,7 @@ async def test_shutdown_closes_idle_connections_and_lets_requests_end(open_door,
         answer = await closes(busy)
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in answer.lower()
-        api.stop_watches.set()
+        api.end_watches()
         assert (await closes(watch)).endswith(b"bookmark\n\r\n0\r\n\r\n")
         await door.closed.wait()
 

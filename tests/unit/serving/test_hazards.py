@@ -15,6 +15,7 @@ import hypercorn.protocol.h2
 import pytest
 import trio
 
+from tests.unit.serving.watches import Busy
 from watchd.api.message import Response, SinkClosed
 from watchd.serving import http2
 from watchd.serving.door import Limits
@@ -28,7 +29,7 @@ by_hand = pytest.mark.parametrize("by_hand", [False, True], ids=["door", "hyperc
 both_ways = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 
 
-class Flood:
+class Flood(Busy):
     """Streams that write for ever, or up to a bound that only a server without backpressure reaches."""
 
     def __init__(self, chunk=bytes(1000), most=1 << 26, watch=True):

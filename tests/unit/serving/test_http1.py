@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from tests.unit.serving.watches import Busy, Waiting
 from watchd.api.message import Response, SinkClosed
 from watchd.serving.door import Limits
 from watchd.serving.sink import Patience
@@ -412,7 +413,7 @@ async def test_a_header_that_would_split_the_answer_is_an_error(open_door, caplo
 async def test_two_writers_are_noticed(open_door, until):
     seen = []
 
-    class Two:
+    class Two(Busy):
         async def run(self, sink):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(sink.send_all, b"x" * 60_000_000)
@@ -440,7 +441,7 @@ async def test_what_is_not_sent_at_once_is_sent_later_and_once(open_door, tls):
     numbered = [b"%09d\n" % n * 100 for n in range(3000)]
     went = []
 
-    class NoWait:
+    class NoWait(Busy):
         async def run(self, sink):
             for part in numbered:
                 went.append(sink.send_nowait(part))
@@ -463,12 +464,8 @@ async def test_a_watch_ends_when_its_client_closes_its_side(open_door, until, tl
     ended = []
 
     class Forever:
-        async def run(self, sink):
-            await sink.send_all(b"event\n")
-            try:
-                await sink.gone()
-            finally:
-                ended.append(True)
+        def on(self, line):
+            return Waiting(line, lambda watch: None, ended.append)
 
     async def handle(_request):
         return Response(200, JSON, Forever(), watch=True)
@@ -482,7 +479,7 @@ async def test_a_watch_ends_when_its_client_closes_its_side(open_door, until, tl
 
 
 async def test_requests_behind_a_watch_wait_for_its_end(open_door):
-    class Short:
+    class Short(Busy):
         async def run(self, sink):
             await sink.send_all(b"event\n")
 

@@ -1,0 +1,158 @@
+"""Connections whose watch has nothing to do: no task, nothing of the client's missed, and nothing left behind."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import trio
+
+from tests.unit.serving.watches import Waiting
+from watchd.api.message import Response
+from watchd.serving.transport import RECEIVE
+
+JSON = [("Content-Type", "application/json")]
+GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+both_ways = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+
+
+@pytest.fixture
+def native():
+    """Hypercorn's connections have tasks."""
+    return True
+
+
+class Api:
+    """Answers watches, and anything else with its path."""
+
+    def __init__(self):
+        self.watches = []
+
+    async def __call__(self, request):
+        if request.path == "/watch":
+            return Response(200, JSON, self, watch=True)
+        return Response(200, JSON, request.path.encode())
+
+    def on(self, line):
+        return Waiting(line, self.watches.append, self.watches.remove)
+
+
+@pytest.fixture
+async def api():
+    return Api()
+
+
+@pytest.fixture
+def watch(until, api):
+    """Begin a watch and wait until it has nothing to do."""
+
+    async def begin(door, *, tls):
+        stream = await door.connect(tls=tls)
+        await stream.send_all(GET % b"watch")
+        await read(stream, b"event\n")
+        await until(lambda: api.watches and api.watches[-1].wake is not None)
+        return stream
+
+    return begin
+
+
+async def read(stream, end):
+    got = b""
+    while not got.endswith(end) and end not in got:
+        part = await stream.receive_some()
+        assert part, got
+        got += part
+    return got
+
+
+def tasks():
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+@both_ways
+async def test_they_have_no_task(open_door, watch, api, until, tls):
+    async with open_door(api) as door:
+        streams = [await watch(door, tls=tls)]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        one = tasks()
+        streams += [await watch(door, tls=tls) for _ in range(10)]
+        await until(lambda: tasks() == one)
+        for stream in streams:
+            await trio.aclose_forcefully(stream)
+        await until(lambda: not api.watches)
+
+
+@both_ways
+async def test_a_request_beside_a_watch_is_answered_behind_its_end(open_door, watch, api, tls):
+    async with open_door(api) as door:
+        stream = await watch(door, tls=tls)
+        await stream.send_all(GET % b"a" + GET % b"b")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        api.watches[0].stop()
+        got = await read(stream, b"/b")
+        assert got.index(b"bookmark\n") < got.index(b"0\r\n\r\n") < got.index(b"/a")
+        await stream.send_all(GET % b"watch")
+        await read(stream, b"event\n")
+        await trio.aclose_forcefully(stream)
+
+
+@both_ways
+async def test_one_that_says_too_much_is_not_heard_and_ends_when_it_is_written_to(open_door, watch, api, until, tls):
+    async with open_door(api) as door:
+        stream = await watch(door, tls=tls)
+        with trio.move_on_after(0.2) as scope:
+            for _ in range(200):
+                await stream.send_all(bytes(RECEIVE))
+        assert scope.cancelled_caught, "it would take 12 MiB beside a watch"
+        api.watches[0].stop()
+        await until(lambda: not api.watches)
+        await trio.aclose_forcefully(stream)
+
+
+async def test_half_a_record_holds_nothing_up(open_door, watch, api):
+    async with open_door(api) as door:
+        stream = await watch(door, tls=True)
+        # A TLS record of application data that never becomes whole.
+        await stream.transport_stream.send_all(struct.pack("!BHH", 23, 0x0303, 1000) + b"x")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        api.watches[0].stop()
+        assert b"bookmark\n" in await read(stream, b"bookmark\n")
+        await trio.aclose_forcefully(stream)
+
+
+async def test_bytes_that_are_no_tls_end_it(open_door, watch, api, until):
+    async with open_door(api) as door:
+        stream = await watch(door, tls=True)
+        await stream.transport_stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        await until(lambda: not api.watches)
+        await trio.aclose_forcefully(stream)
+
+
+@both_ways
+async def test_it_goes_on_when_its_time_has_come(open_door, watch, api, until, tls, monkeypatch):
+    monkeypatch.setattr(Waiting, "until", -1.0)
+    turns = []
+    advance = Waiting.advance
+
+    async def counted(self, wake):
+        turns.append(self)
+        return await advance(self, wake)
+
+    monkeypatch.setattr(Waiting, "advance", counted)
+    async with open_door(api) as door:
+        stream = await watch(door, tls=tls)
+        await until(lambda: len(turns) > 2)
+        await trio.aclose_forcefully(stream)
+
+
+@both_ways
+async def test_the_doors_end_leaves_no_watch_behind(open_door, watch, api, tls):
+    async with open_door(api) as door:
+        streams = [await watch(door, tls=tls) for _ in range(3)]
+        assert len(api.watches) == 3
+        door.abort.set()
+        door.shutdown.set()
+        await door.closed.wait()
+        assert not api.watches
+        for stream in streams:
+            await trio.aclose_forcefully(stream)
