@@ -278,11 +278,11 @@ async def _make_parts(
     log.subscribe(publish)
     metrics.observe_log(log)
     metrics.observe_objects(store.counts)
-    metrics.ring_bytes.set_function(lambda: bus.statistics().ring_bytes)
+    metrics.ring_bytes.read = lambda: bus.statistics().ring_bytes
     core = WatchCore(log, bus, FrameCache(log))
     groups = Groups(core)
-    metrics.watchers.set_function(lambda: groups.watchers)
-    metrics.watch_lag.set_function(bus.lag)
+    metrics.watchers.read = lambda: groups.watchers
+    metrics.watch_lag.read = bus.lag
     pages: dict[str, Answer] = {
         **dict.fromkeys(ENDPOINTS, HealthPages(health).handle),
         **dict.fromkeys(("", "api", "apis"), Discovery(registry).handle),

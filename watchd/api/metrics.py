@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from watchd.api.discovery import page_not_found
 from watchd.api.message import Request, Response
 from watchd.api.requestinfo import RequestInfo
-from watchd.api.tallies import Distribution, Distributions, Labels, Tallies, Tally
+from watchd.api.tallies import Distribution, Distributions, Labels, Level, Levels, Tallies, Tally
 from watchd.seams import Clock
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
-
     from storage.log import Log
+    from watchd.api.exposition import Exposition
 
 MAX_SERIES = 4096
 """Resources and verbs counted apart; kinds come and go, and each series stays until the end."""
@@ -86,89 +82,81 @@ OBJECTS_SECONDS = 60.0
 """Between two counts of all objects: they cost a walk over all keys (the reference counts each minute too)."""
 
 
-class _Objects(Collector):
-    """How many objects are stored, as they were counted last."""
-
-    def __init__(self) -> None:
-        self.counts: Mapping[str, int] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily("apiserver_storage_objects", "Number of stored objects by resource.", labels=["resource"])
-        for resource, count in self.counts.items():
-            family.add_metric([resource], count)
-        yield family
-
-
 class Metrics:
-    """All metrics of one server, in a registry of its own: servers in one process do not meet."""
+    """All metrics of one server, apart from those of others in the process."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin with nothing; the clock says since when."""
-        self.registry = CollectorRegistry()
-        registry = self.registry
-        self._total = Tallies(
-            "apiserver_request_total", "Requests by verb, resource and HTTP status.", (*_REQUEST, "code"), clock
+        self._all: list[Tallies | Distributions | Levels] = []
+
+        def tallies(name: str, documentation: str, labels: Labels) -> Tallies:
+            self._all.append(made := Tallies(name, documentation, labels, clock))
+            return made
+
+        def distributions(name: str, documentation: str, labels: Labels, bounds: Sequence[float]) -> Distributions:
+            self._all.append(made := Distributions(name, documentation, labels, clock, bounds=bounds))
+            return made
+
+        def levels(name: str, documentation: str, labels: Labels = ()) -> Levels:
+            self._all.append(made := Levels(name, documentation, labels, clock))
+            return made
+
+        def level(name: str, documentation: str) -> Level:
+            return levels(name, documentation).under()
+
+        self._total = tallies("apiserver_request_total", "Requests by verb, resource and HTTP status.", (*_REQUEST, "code"))
+        self._duration = distributions(
+            "apiserver_request_duration_seconds", "Time until the answer was ready.", _REQUEST, _SECONDS
         )
-        registry.register(self._total)
-        self._duration = Distributions(
-            "apiserver_request_duration_seconds", "Time until the answer was ready.", _REQUEST, clock, bounds=_SECONDS
+        self._long_running = levels(
+            "apiserver_longrunning_requests", "Watches under way.", tuple(label for label in _REQUEST if label != "dry_run")
         )
-        registry.register(self._duration)
-        self._long_running = Gauge(
-            "apiserver_longrunning_requests",
-            "Watches under way.",
-            tuple(label for label in _REQUEST if label != "dry_run"),
-            registry=registry,
-        )
-        inflight = Gauge(
-            "apiserver_current_inflight_requests", "Requests under way, without watches.", ("request_kind",), registry=registry
-        )
+        inflight = levels("apiserver_current_inflight_requests", "Requests under way, without watches.", ("request_kind",))
         self._reading = self._changing = 0
-        inflight.labels("readOnly").set_function(lambda: self._reading)
-        inflight.labels("mutating").set_function(lambda: self._changing)
-        self._deprecated = Gauge(
+        inflight.under(("readOnly",)).read = lambda: self._reading
+        inflight.under(("mutating",)).read = lambda: self._changing
+        self._deprecated = levels(
             "apiserver_requested_deprecated_apis",
             "Deprecated APIs that were requested.",
             ("group", "version", "resource", "subresource", "removed_release"),
-            registry=registry,
         )
-        self._event_total = Tallies("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE, clock)
-        registry.register(self._event_total)
-        self._event_sizes = Distributions(
-            "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _RESOURCE, clock, bounds=_EVENT_BYTES
+        self._event_total = tallies("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE)
+        self._event_sizes = distributions(
+            "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _RESOURCE, _EVENT_BYTES
         )
-        registry.register(self._event_sizes)
-        self._objects = _Objects()
-        registry.register(self._objects)
-        self._head = Gauge("watchd_log_head_revision", "The newest revision of the log.", registry=registry)
-        self._floor = Gauge("watchd_log_floor_revision", "The highest compacted revision of the log.", registry=registry)
-        appends = Distributions(
-            "watchd_log_append_duration_seconds", "Time from an append to its answer.", (), clock, bounds=_APPEND_SECONDS
-        )
-        registry.register(appends)
-        self.append_seconds = appends.under()
+        self._objects = levels("apiserver_storage_objects", "Number of stored objects by resource.", ("resource",))
+        self._head = level("watchd_log_head_revision", "The newest revision of the log.")
+        self._floor = level("watchd_log_floor_revision", "The highest compacted revision of the log.")
+        self.append_seconds = distributions(
+            "watchd_log_append_duration_seconds", "Time from an append to its answer.", (), _APPEND_SECONDS
+        ).under()
         """Observe each append, in seconds."""
-        batches = Distributions(
-            "watchd_log_batch_size", "Appends that were committed together.", (), clock, bounds=_BATCH_SIZES
-        )
-        registry.register(batches)
-        self.batch_size = batches.under()
+        self.batch_size = distributions(
+            "watchd_log_batch_size", "Appends that were committed together.", (), _BATCH_SIZES
+        ).under()
         """Observe each commit, in appends."""
-        self.ring_bytes = Gauge("watchd_ring_bytes", "Bytes of recent records kept in memory.", registry=registry)
-        """`set_function` it."""
-        self.watchers = Gauge("watchd_watchers", "Watchers, parked ones too.", registry=registry)
-        """`set_function` it."""
-        self.watch_lag = Gauge("watchd_watch_lag_revisions", "Revisions that the slowest watcher is behind the head.", registry=registry)
-        """`set_function` it."""
-        ProcessCollector(registry=registry)
+        self.ring_bytes = level("watchd_ring_bytes", "Bytes of recent records kept in memory.")
+        """To be read from who knows it."""
+        self.watchers = level("watchd_watchers", "Watchers, parked ones too.")
+        """The same."""
+        self.watch_lag = level("watchd_watch_lag_revisions", "Revisions that the slowest watcher is behind the head.")
+        """The same."""
         self._count_objects: Callable[[], Awaitable[Mapping[str, int]]] | None = None
         self._counted_at = -OBJECTS_SECONDS
         self._requests: dict[Labels, _Requests] = {}
 
+    @cached_property
+    def exposition(self) -> Exposition:
+        """All of them as Prometheus reads them."""
+        # Only here: the library is a large one, and many servers are never asked.
+        from watchd.api.exposition import Exposition  # noqa: PLC0415 - see above
+
+        return Exposition(self._all)
+
     def observe_log(self, log: Log) -> None:
         """Read head and floor from a log whenever metrics are read."""
-        self._head.set_function(lambda: log.head)
-        self._floor.set_function(lambda: log.floor)
+        self._head.read = lambda: log.head
+        self._floor.read = lambda: log.floor
 
     def observe_objects(self, count: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
         """Ask for the number of objects by resource (`things.example.com`) when metrics are read, once a minute at the most."""
@@ -210,12 +198,12 @@ class Metrics:
     def long_running(self, info: RequestInfo) -> Iterator[None]:
         """Count a watch for as long as it runs. For resources that exist only."""
         verb, _, *rest = _labels(info, "")
-        gauge = self._long_running.labels(verb, *rest)
-        gauge.inc()
+        level = self._long_running.under((verb, *rest))
+        level.value += 1
         try:
             yield
         finally:
-            gauge.dec()
+            level.value -= 1
 
     def watch_events(self, group: str, version: str, resource: str) -> WatchEvents:
         """Return what counts the events of a resource; to be kept by whoever sends many."""
@@ -224,7 +212,7 @@ class Metrics:
 
     def deprecated(self, info: RequestInfo, removed_release: str = "") -> None:
         """Note that a deprecated version was asked for."""
-        self._deprecated.labels(info.group, info.version, info.resource, info.subresource, removed_release).set(1)
+        self._deprecated.under((info.group, info.version, info.resource, info.subresource, removed_release)).value = 1
 
     async def handle(self, request: Request) -> Response:
         """Answer /metrics, in Prometheus' text format or OpenMetrics as Accept says."""
@@ -232,10 +220,13 @@ class Metrics:
             return page_not_found()
         if self._count_objects is not None and trio.current_time() - self._counted_at >= OBJECTS_SECONDS:
             self._counted_at = trio.current_time()
-            self._objects.counts = await self._count_objects()
-        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+            counts = await self._count_objects()
+            self._objects.found.clear()
+            for resource, count in counts.items():
+                self._objects.under((resource,)).value = count
         await trio.lowlevel.checkpoint()
-        return Response(200, [("content-type", content_type)], encoder(self.registry))
+        content_type, body = self.exposition.page(request.headers.get("accept", ""))
+        return Response(200, [("content-type", content_type)], body)
 
 
 def _labels(info: RequestInfo, dry_run: str) -> Labels:

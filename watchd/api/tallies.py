@@ -1,24 +1,16 @@
-"""Counters and histograms that are counted at each request or event, and made into Prometheus' samples when they are read.
+"""Counters, histograms and gauges that change at each request or event, and become Prometheus' samples when they are read.
 
 Those of prometheus_client take a lock and a dozen calls for each number. Here a number is an attribute: one loop counts,
-and the same loop shows.
+and the same loop shows (`exposition.py`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
-from prometheus_client.utils import INF, floatToGoString
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from watchd.seams import Clock
-
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
 
 Labels = tuple[str, ...]
 """Values of a metric's labels, in the order of their names."""
@@ -55,27 +47,41 @@ class Distribution:
         self.total += value * times
 
 
+class Level:
+    """A gauge under one set of labels."""
+
+    __slots__ = ("read", "value")
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.value = 0.0
+        """To be set."""
+        self.read: Callable[[], float] = lambda: self.value
+        """How it is read; to be replaced where somebody else knows it."""
+
+
 T = TypeVar("T")
 
 
-class _Tallied(Collector, Generic[T]):
+class _Tallied(Generic[T]):
     """A metric under all sets of labels that were asked for."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str], clock: Clock) -> None:
-        self._name = name
-        self._documentation = documentation
-        self._labels = tuple(labels)
+        self.name = name
+        self.documentation = documentation
+        self.labels = tuple(labels)
+        self.found: dict[Labels, T] = {}
+        """What was asked for."""
         self._clock = clock
-        self._found: dict[Labels, T] = {}
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self.found)
 
     def under(self, labels: Labels = ()) -> T:
         """Return what counts under a set of labels; to be kept by whoever counts often."""
-        found = self._found.get(labels)
+        found = self.found.get(labels)
         if found is None:
-            found = self._found[labels] = self._made(self._clock.now_ms() / 1000)
+            found = self.found[labels] = self._made(self._clock.now_ms() / 1000)
         return found
 
     def _made(self, created: float) -> T:
@@ -88,12 +94,12 @@ class Tallies(_Tallied[Tally]):
     def _made(self, created: float) -> Tally:
         return Tally(created)
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the samples."""
-        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for labels, tally in self._found.items():
-            family.add_metric(labels, tally.value, created=tally.created)
-        yield family
+
+class Levels(_Tallied[Level]):
+    """A gauge."""
+
+    def _made(self, _created: float) -> Level:
+        return Level()
 
 
 class Distributions(_Tallied[Distribution]):
@@ -103,17 +109,7 @@ class Distributions(_Tallied[Distribution]):
         self, name: str, documentation: str, labels: Sequence[str], clock: Clock, *, bounds: Sequence[float]
     ) -> None:
         super().__init__(name, documentation, labels, clock)
-        self._bounds = tuple(bounds)
-        self._shown = [floatToGoString(bound) for bound in (*bounds, INF)]  # type: ignore[no-untyped-call]  # it has no types
+        self.bounds = tuple(bounds)
 
     def _made(self, created: float) -> Distribution:
-        return Distribution(created, self._bounds)
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the samples: each bucket holds what the lower ones do, too."""
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for labels, found in self._found.items():
-            family.add_metric(labels, list(zip(self._shown, accumulate(found.counts), strict=True)), found.total)
-            named = dict(zip(self._labels, labels, strict=True))
-            family.add_sample(f"{self._name}_created", named, found.created)
-        yield family
+        return Distribution(created, self.bounds)

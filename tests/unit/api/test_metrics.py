@@ -27,7 +27,7 @@ def count(metrics, path, status, method="GET", query=""):
 
 
 def value(metrics, name, **labels):
-    return metrics.registry.get_sample_value(name, labels)
+    return metrics.exposition.registry.get_sample_value(name, labels)
 
 
 PODS = {"group": "", "version": "v1", "resource": "pods", "subresource": "", "component": "apiserver", "dry_run": ""}

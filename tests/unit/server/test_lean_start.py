@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from watchd.credentials import prepare
+from watchd.seams import SystemClock
+
 ROOT = Path(__file__).parents[3]
 
 SERVE = """
 import http.client, json, socket, ssl, sys
 from importlib import import_module
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import_module("watchd.cli")
@@ -24,7 +28,7 @@ def imported():
     return sorted(name for name in sys.modules)
 
 seen = {}
-with testing.serve_in_thread() as server:
+with testing.serve_in_thread(data_dir=Path(sys.argv[1])) as server:
     seen["ready"] = imported()
     door = urlsplit(server.url)
     client = http.client.HTTPSConnection(door.netloc, context=ssl.create_default_context(cafile=server.ca_file))
@@ -51,13 +55,16 @@ print(json.dumps(seen))
 HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto", "asyncio"}
 """What HTTP/2 takes."""
 
-NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments", "yaml", "cbor2", "conversion.protobuf_codec"}
+NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments", "yaml", "cbor2", "conversion.protobuf_codec", "prometheus_client", "cryptography"}
 """Packages and modules that cost milliseconds and megabytes."""
 
 
 @pytest.fixture(scope="module")
-def seen():
-    done = subprocess.run([sys.executable, "-c", SERVE], cwd=ROOT, capture_output=True, text=True, check=True)
+def seen(tmp_path_factory):
+    # As after the first start, which makes certificates.
+    directory = tmp_path_factory.mktemp("data")
+    prepare(directory, ["127.0.0.1"], clock=SystemClock())
+    done = subprocess.run([sys.executable, "-c", SERVE, str(directory)], cwd=ROOT, capture_output=True, text=True, check=True)
     return {when: set(names) for when, names in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
