@@ -12,9 +12,9 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -46,8 +46,8 @@ from watchd.api.admin import Admin
 from watchd.api.discovery import Discovery
 from watchd.api.handler import API, Answer
 from watchd.api.health import HealthPages
+from watchd.api.message import Request, Response
 from watchd.api.metrics import Metrics
-from watchd.api.openapi import OpenAPI
 from watchd.api.openid import OpenIDPages
 from watchd.api.plans import WatchCore
 from watchd.api.subresources.special import Services, Special
@@ -92,6 +92,9 @@ from watchd.serving.stream import Streams
 from watchd.status import StatusError
 from watchd.values import Durability
 from watchd.webhooks import caller, open_webhooks
+
+if TYPE_CHECKING:
+    from watchd.api.openapi import OpenAPI
 
 RING_BYTES = 16 << 20
 """Recent records that watchers read from memory: those of a minute at a hundred writes a second. Who is further behind
@@ -286,7 +289,7 @@ async def _make_parts(
     pages: dict[str, Answer] = {
         **dict.fromkeys(ENDPOINTS, HealthPages(health).handle),
         **dict.fromkeys(("", "api", "apis"), Discovery(registry).handle),
-        "openapi": OpenAPI(registry, clock=clock, runner=runner).handle,
+        "openapi": _openapi(registry, clock, runner),
         "version": version.handle,
         "metrics": metrics.handle,
         "debug": Admin(log).handle,
@@ -307,6 +310,21 @@ async def _make_parts(
         pages=pages,
     )
     return _Parts(bus, store, api, groups, ledger, issuer)
+
+
+def _openapi(registry: Registry, clock: Clock, runner: Runner) -> Answer:
+    """Return what answers /openapi, imported for the first who asks."""
+
+    @cache
+    def page() -> OpenAPI:
+        from watchd.api.openapi import OpenAPI  # noqa: PLC0415 - see above
+
+        return OpenAPI(registry, clock=clock, runner=runner)
+
+    async def answer(request: Request) -> Response:
+        return await page().handle(request)
+
+    return answer
 
 
 async def _serve(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 
 import trio
 
@@ -19,8 +19,12 @@ EARLIEST_MINOR = "36"
 """The release that can be gone back to: one back, as the reference has it."""
 
 
+@cache
 def package_version() -> str:
     """Return the version of this distribution; 0.0.0 where it runs from its sources."""
+    # Only here: it brings readers of mail and of archives along.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
+
     try:
         return version("watchd")
     except PackageNotFoundError:

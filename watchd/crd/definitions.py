@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from watchd.crd import conditions, validation
-from watchd.crd.warnings import warnings
+from watchd.crd import conditions
 from watchd.registry.columns import CREATED_AT, NAME, Column
 from watchd.registry.kind import Kind, Names, Version
 from watchd.registry.schemas import whole
@@ -50,7 +49,7 @@ def default(definition: Object) -> None:
 
 
 class DefinitionStrategy(Strategy):
-    """The rules of CustomResourceDefinition."""
+    """The rules of CustomResourceDefinition. What definitions are checked with is imported when one is written."""
 
     unconditional_update = False
     generation = True
@@ -81,6 +80,8 @@ class DefinitionStrategy(Strategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Check a new definition."""
+        from watchd.crd import validation  # noqa: PLC0415 - see the class
+
         out = validation.validate_name(obj) + validation.validate_spec(obj["spec"])
         return out + _status(obj) + validation.validate_stored_versions(obj) + validation.validate_approval(obj, None)
 
@@ -88,6 +89,8 @@ class DefinitionStrategy(Strategy):
         """Check a changed definition."""
         if subresource == "status":
             return _status(obj)
+        from watchd.crd import validation  # noqa: PLC0415 - see the class
+
         established = conditions.is_true(old, conditions.ESTABLISHED)
         out = validation.validate_spec(obj["spec"], old["spec"], established=established)
         out += validation.validate_spec_update(obj["spec"], old["spec"], established=established)
@@ -98,7 +101,10 @@ class DefinitionStrategy(Strategy):
         """Return what is wrong with a definition beyond its metadata, and warn of what has no effect."""
         found = super().judge(obj, old, subresource, warn)
         if not found and not subresource:
-            for text in warnings(validation.all_schemas(obj["spec"]), validation.all_schemas((old or {}).get("spec") or {})):
+            from watchd.crd import validation, warnings  # noqa: PLC0415 - see the class
+
+            schemas, before = validation.all_schemas(obj["spec"]), validation.all_schemas((old or {}).get("spec") or {})
+            for text in warnings.warnings(schemas, before):
                 warn(text)
         return found
 
@@ -119,6 +125,8 @@ class DefinitionStrategy(Strategy):
 
 
 def _status(definition: Object) -> list[FieldError]:
+    from watchd.crd import validation  # noqa: PLC0415 - see DefinitionStrategy
+
     return validation.validate_names(definition["status"].get("acceptedNames") or {}, "status.acceptedNames")
 
 

@@ -8,7 +8,7 @@ read when it is first asked for. The files' own extensions begin with `x-go-` (w
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,13 +19,16 @@ REF = "#/components/schemas/"
 
 PRIVATE = "x-go-"
 
+BUILTIN = Path(__file__).with_name("builtin")
+"""Where the files are."""
+
 _inlined: dict[str, Schema] = {}
 """Components with all they refer to put in line, by name. Their parts are shared: a container's schema is there once."""
 
 
 @cache
 def _table(folder: str, package: str) -> dict[str, Any]:
-    path = files("watchd.registry.builtin").joinpath(folder, f"{package}.json")
+    path = BUILTIN / folder / f"{package}.json"
     try:
         loaded: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
@@ -42,8 +45,7 @@ def component(name: str) -> Schema | None:
 
 def names() -> list[str]:
     """Return the names of all components."""
-    folder = files("watchd.registry.builtin").joinpath("schemas")
-    packages = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
+    packages = sorted(path.name.removesuffix(".json") for path in (BUILTIN / "schemas").iterdir())
     return [f"{package}.{short}" for package in packages for short in _table("schemas", package)]
 
 

@@ -15,7 +15,7 @@ from watchd.seams import SystemClock
 ROOT = Path(__file__).parents[3]
 
 SERVE = """
-import http.client, json, socket, ssl, sys
+import json, socket, ssl, sys
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ def imported():
 seen = {}
 with testing.serve_in_thread(data_dir=Path(sys.argv[1])) as server:
     seen["ready"] = imported()
+    import http.client
     door = urlsplit(server.url)
     client = http.client.HTTPSConnection(door.netloc, context=ssl.create_default_context(cafile=server.ca_file))
     def ask(method, path, body=None):
@@ -55,7 +56,10 @@ print(json.dumps(seen))
 HTTP2 = {"quart", "quart_trio", "werkzeug", "jinja2", "flask", "hypercorn", "h2", "h11", "wsproto", "asyncio"}
 """What HTTP/2 takes."""
 
-NOT_AT_THE_START = HTTP2 | {"structlog", "rich", "pygments", "yaml", "cbor2", "conversion.protobuf_codec", "prometheus_client", "cryptography"}
+NOT_AT_THE_START = HTTP2 | {
+    "structlog", "rich", "pygments", "yaml", "cbor2", "conversion.protobuf_codec", "prometheus_client", "cryptography", "email", "zipfile", "importlib.resources", "importlib.metadata", "watchd.api.openapi",
+    "watchd.crd.validation", "watchd.schema.cel",
+}  # fmt: skip
 """Packages and modules that cost milliseconds and megabytes."""
 
 

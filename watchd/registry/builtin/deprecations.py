@@ -8,7 +8,7 @@ there is none. Releases that are to come say nothing yet.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import attrs
 import msgspec
@@ -38,7 +38,7 @@ class Deprecation:
 
 @cache
 def _lifecycle() -> dict[str, Entry]:
-    told = msgspec.json.decode(files("watchd.registry.builtin").joinpath("lifecycle.json").read_bytes(), type=dict[str, Entry])
+    told = msgspec.json.decode(Path(__file__).with_name("lifecycle.json").read_bytes(), type=dict[str, Entry])
     return {**told, **EARLIER}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -151,7 +151,7 @@ def staged(kind: Kind, runtime: Runtime) -> Kind:
 
 def _entries() -> list[Entry]:
     """Return what is said of all resources at all versions that can be served."""
-    decoded: list[Entry] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("kinds.json").read_bytes())
+    decoded: list[Entry] = msgspec.json.decode(Path(__file__).with_name("kinds.json").read_bytes())
     return [entry for entry in with_removed(decoded) if (entry["group"], entry["version"], entry["resource"]) not in UNCONVERTED]
 
 

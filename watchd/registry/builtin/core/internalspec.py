@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ _ZEROS: dict[str, Any] = {"s": "", "b": False, "i": 0, "q": "0"}
 @cache
 def _types() -> dict[str, list[tuple[str, str, str]]]:
     """Return for each type the fields as (in JSON, in Go, kind)."""
-    raw: dict[str, list[str]] = msgspec.json.decode(files("watchd.registry.builtin").joinpath("internal.json").read_bytes())
+    raw: dict[str, list[str]] = msgspec.json.decode((Path(__file__).parents[1] / "internal.json").read_bytes())
     return {name: [_field(text) for text in fields] for name, fields in raw.items()}
 
 
