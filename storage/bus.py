@@ -151,12 +151,18 @@ class WatchBus:
         """The log's floor."""
         return self._log.floor
 
-    async def start(self) -> None:
-        """Fill the ring from the log's tail, as far back as it holds, in slices. Cursors work without it, slower."""
+    async def start(self, rest: float = 0.0) -> None:
+        """Fill the ring from the log's tail, as far back as it holds, in slices. Cursors work without it, slower.
+
+        For each second that it takes, `rest` are left to others in between.
+        """
         more = True
+        pause = 0.0
         while more:
-            await trio.lowlevel.checkpoint()
+            await trio.sleep(pause)
+            began = trio.current_time()
             more = await self._fill_slice()
+            pause = rest * (trio.current_time() - began)
 
     def publish(self, records: list[Record]) -> None:
         """Take the records of a commit, oldest first, and wake the scopes they touch. No checkpoint.

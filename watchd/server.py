@@ -100,6 +100,9 @@ RING_BYTES = 16 << 20
 """Recent records that watchers read from memory: those of a minute at a hundred writes a second. Who is further behind
 reads the log, once for all that stand at the same place."""
 
+FILL_REST = 4.0
+"""Seconds left to others for each that filling the ring takes: it is a tenth of a second, when clients come back."""
+
 SECRET_TOKEN_SECONDS = 100 * 365 * 86_400
 """How long tokens in Secrets are valid. The reference's never expire, and here all tokens say when they do."""
 
@@ -365,7 +368,7 @@ async def _serve(
             health.started()
             task_status.started(Running(urls["https"], urls.get("http"), credentials, log, health))
             # Only now: watches from before the start are served from the log until then.
-            background.start_soon(parts.bus.start)
+            background.start_soon(parts.bus.start, FILL_REST)
             await stop.wait()
             health.stopping()
             await trio.sleep(config.shutdown_delay)
