@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+import attrs
 import click
 
 from benchmarks.clients.client import Client
 from benchmarks.clients.kbench import Kbench
 from benchmarks.clients.python import PythonClient
+from benchmarks.document import renew
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import facts
 from benchmarks.peers.etcd import Etcd
@@ -21,8 +23,8 @@ from benchmarks.peers.hypercorn import OnHypercorn
 from benchmarks.peers.reference import Reference
 from benchmarks.peers.watchd import Watchd
 from benchmarks.plots import draw
-from benchmarks.report import Result, faults, markdown, show
-from benchmarks.results import keep, read
+from benchmarks.report import Result, faults, show
+from benchmarks.results import joined, keep, read
 from benchmarks.run import MakePeer, measure_all, say
 from benchmarks.workloads import (
     append,
@@ -104,6 +106,12 @@ def run(workloads: Sequence[Workload], make: Mapping[str, MakePeer], client: Cli
     return Result(machine, client.name, "short" if short else "full", described, measured)
 
 
+def in_order(result: Result) -> Result:
+    """Return a result with its cases in the order of the workloads."""
+    order = list(WORKLOADS)
+    return attrs.evolve(result, measured=sorted(result.measured, key=lambda measured: order.index(measured.workload)))
+
+
 def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
@@ -145,14 +153,21 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     "--from",
     "kept",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Show and draw what was measured before, from its JSON, and measure nothing.",
+    multiple=True,
+    help="Show what was measured before, from its JSON, and measure nothing; of several, the last that has a workload.",
 )
 @click.option(
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory for drawings of how costs grow, in SVG.",
 )
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table once more, for a document.")
+@click.option(
+    "--document",
+    "documents",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    help="Document whose marked parts are made anew of the figures; may be given more than once.",
+)
 def main(
     only: str,
     against: str | None,
@@ -162,9 +177,9 @@ def main(
     short: bool,  # noqa: FBT001  # a flag of the command line
     long: bool,  # noqa: FBT001  # a flag of the command line
     file: Path | None,
-    kept: Path | None,
+    kept: tuple[Path, ...],
     plots: Path | None,
-    as_markdown: bool,  # noqa: FBT001  # a flag of the command line
+    documents: tuple[Path, ...],
 ) -> None:
     """Measure watchd, alone or beside another server, with one client, in one run.
 
@@ -178,21 +193,22 @@ def main(
     # Servers are in sessions of their own: only an exception that passes by ends them.
     signal.signal(signal.SIGTERM, _leave)
     try:
-        if kept is not None:
-            result = read(kept)
+        if kept:
+            result = in_order(joined([read(one) for one in kept]))
         else:
             result = run(workloads, choose_peers(against, rig), choose_client(wanted, rig), short=short, data=data)
     except BenchmarkError as error:
         raise click.ClickException(str(error)) from error
     show(result)
-    if kept is None:
+    if not kept:
         target = file or RESULTS / f"{result.machine.date.replace(':', '')}{'-short' if short else ''}.json"
         keep(result, target)
         say(f"kept in {target}")
     if plots is not None:
         for drawn in draw(result, plots):
             say(f"drawn in {drawn}")
-    if as_markdown:
-        print(markdown(result))
+    for document in documents:
+        renew(document, result)
+        say(f"renewed {document}")
     if faults(result):
         sys.exit(1)

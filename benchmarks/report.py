@@ -108,12 +108,12 @@ def show(result: Result) -> None:
         console.print(f"NOTE the data was on {machine.disk}: nothing was synced to a disk, writes looked cheaper than they are")
     for name, words in result.peers.items():
         console.print(f"{name}: {words}")
-    table = Table()
+    shown = Table()
     for at, heading in enumerate(header(result)):
-        table.add_column(heading, justify="left" if at < 4 else "right", no_wrap=True)
+        shown.add_column(heading, justify="left" if at < 4 else "right", no_wrap=True)
     for row in rows(result):
-        table.add_row(*row, end_section=False)
-    console.print(table)
+        shown.add_row(*row)
+    console.print(shown)
     met, budgets = verdicts(result)
     if budgets:
         console.print(f"budgets met: {met} of {budgets}")
@@ -121,11 +121,10 @@ def show(result: Result) -> None:
         console.print(f"FAULT {fault}")
 
 
-def markdown(result: Result) -> str:
-    """Return the table in Markdown, for documents."""
-    lines = ["| " + " | ".join(header(result)) + " |", "|" + "---|" * len(header(result))]
-    lines += ["| " + " | ".join(row) + " |" for row in rows(result)]
-    return "\n".join(lines)
+def table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in cells])
 
 
 def faults(result: Result) -> list[str]:

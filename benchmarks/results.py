@@ -44,6 +44,21 @@ def read(file: Path) -> Result:
         raise BenchmarkError(f"{file} holds no results: {error!r}") from error
 
 
+def joined(results: Sequence[Result]) -> Result:
+    """Return one result of several: each workload from the last that has it, the machine's facts from the last of all.
+
+    Raises BenchmarkError when they are not of the same servers and form.
+    """
+    last = results[-1]
+    if any((list(result.peers), result.form) != (list(last.peers), last.form) for result in results):
+        raise BenchmarkError("these results are not of the same servers and form")
+    by_workload: dict[str, list[Measured]] = {}
+    for result in results:
+        for name in dict.fromkeys(measured.workload for measured in result.measured):
+            by_workload[name] = [measured for measured in result.measured if measured.workload == name]
+    return attrs.evolve(last, measured=[measured for cases in by_workload.values() for measured in cases])
+
+
 def as_json(result: Result) -> dict[str, Any]:
     """Return the whole of it, each run included, as JSON."""
     return {

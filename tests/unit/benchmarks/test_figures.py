@@ -12,8 +12,8 @@ from benchmarks.command import WORKLOADS
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Measured, percentile
 from benchmarks.machine import facts
-from benchmarks.report import Result, faults, markdown, rows
-from benchmarks.results import keep, read
+from benchmarks.report import Result, faults, rows
+from benchmarks.results import joined, keep, read
 from benchmarks.workloads.case import FULL, Bench
 from benchmarks.workloads.fairness import beside_alone
 
@@ -77,7 +77,6 @@ def test_table_shows_ratios_and_the_file_keeps_every_run(tmp_path: Path):
     )
     shown = result(tmp_path, case)
     assert rows(shown) == [["get", "16 at once", "server CPU per operation", "us", "40", "160", "0.25", "", ""]]
-    assert "| get | 16 at once | server CPU per operation | us | 40 | 160 | 0.25 |  |  |" in markdown(shown).splitlines()
     keep(shown, tmp_path / "deep" / "figures.json")
     kept = json.loads((tmp_path / "deep" / "figures.json").read_text())
     assert kept["machine"]["cores"] >= 1
@@ -104,6 +103,14 @@ def test_what_was_kept_is_read_again(tmp_path: Path):
     shown = result(tmp_path, case)
     keep(shown, tmp_path / "figures.json")
     assert read(tmp_path / "figures.json") == attrs.evolve(shown, measured=[case])
+
+
+def test_of_several_results_each_workload_is_from_the_last_that_has_it(tmp_path: Path):
+    old, new = (Measured("get", "case", {"watchd": [{Figure.P50: value}]}) for value in (9.0, 1.0))
+    put = Measured("put", "case", {"watchd": [{Figure.P50: 5.0}]})
+    assert list(joined([result(tmp_path, old, put), result(tmp_path, new)]).measured) == [new, put]
+    with pytest.raises(BenchmarkError, match="same servers"):
+        joined([result(tmp_path, old), attrs.evolve(result(tmp_path, new), form="full")])
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 2}'])
