@@ -34,11 +34,15 @@ BATCH_BYTES = 64 << 10
 leaves behind."""
 
 SLICE_SECONDS = 0.001
-"""How long members are served before others have a turn of the loop."""
+"""How long members are served before others have a turn of the loop, at the least."""
+
+SHARE_SECONDS = 0.01
+"""The same at the most, for a group that falls behind: it is served for as long as the others' last turn took. Where writers
+keep the loop busy their turns take many milliseconds, and a group with one in each would fall behind for good."""
 
 GATHER_SECONDS = 0.02
-"""The longest that a group lets events gather. A group rests for twice as long as its walk took, so that the walks of large
-groups leave two thirds of the loop to others; those of small ones, below SLICE_SECONDS, do not rest."""
+"""The longest that a group which has seen everything lets events gather. It rests for twice as long as its walk took, so that
+the walks of large groups leave two thirds of the loop to others; those of small ones, below SLICE_SECONDS, do not rest."""
 
 
 class Member:
@@ -90,7 +94,7 @@ class Member:
 class Group:
     """The watchers of one view and scope that have seen everything up to their group's place."""
 
-    __slots__ = ("_groups", "_served", "cursor", "events", "key", "members", "rest_until")
+    __slots__ = ("_groups", "_served", "behind", "cursor", "events", "key", "members", "rest_until")
 
     def __init__(self, groups: Groups, key: tuple[Watched, Scope], cursor: Cursor, events: WatchEvents) -> None:
         self._groups = groups
@@ -101,6 +105,8 @@ class Group:
         """In the order in which they joined."""
         self.rest_until = -math.inf
         """Trio's time before which it is not served again."""
+        self.behind = False
+        """Whether there was more to read behind what it was served last."""
         self._served: Revision | None = None
 
     @property
@@ -197,12 +203,14 @@ class Groups:
                     nursery.start_soon(self._serve, group)
                 else:
                     await self._serve(group)
-                await self._yield()
+                await self._yield(behind=group.behind)
 
-    def _await(self, group: Group) -> None:
-        """Have a group be due when something comes for it, or after its rest if something is there."""
-        if not group.cursor.notify(lambda: self._set_due(group)):
+    def _await(self, group: Group) -> bool:
+        """Have a group be due when something comes for it; tell whether it has seen everything, or is due already."""
+        seen = group.cursor.notify(lambda: self._set_due(group))
+        if not seen:
             self._set_due(group)
+        return seen
 
     def _set_due(self, group: Group) -> None:
         if group.rest_until > trio.current_time():
@@ -233,9 +241,9 @@ class Groups:
             seconds = await self._walk(group, joined.data, joined.events, batch.records[0].revision, batch.upto)
         group.end()
         if group.members:
-            if seconds > SLICE_SECONDS:
+            group.behind = not self._await(group)
+            if seconds > SLICE_SECONDS and not group.behind:
                 group.rest_until = trio.current_time() + min(2 * seconds, GATHER_SECONDS)
-            self._await(group)
 
     async def _walk(self, group: Group, data: bytes, events: int, first: Revision, upto: Revision) -> float:
         """Hand bytes to the members who have seen everything before `first`; return the seconds that it took."""
@@ -251,13 +259,15 @@ class Groups:
             now = perf_counter()
             if now >= self._slice_end:
                 seconds += now - begun
-                await self._yield()
+                await self._yield(behind=group.behind)
                 begun = perf_counter()
         group.events.sent(events, len(data), took)
         return seconds + perf_counter() - begun
 
-    async def _yield(self) -> None:
+    async def _yield(self, *, behind: bool) -> None:
         """Give others a turn once the slice is over."""
-        if perf_counter() >= self._slice_end:
+        begun = perf_counter()
+        if begun >= self._slice_end:
             await trio.lowlevel.checkpoint()
-            self._slice_end = perf_counter() + SLICE_SECONDS
+            now = perf_counter()
+            self._slice_end = now + (max(SLICE_SECONDS, min(now - begun, SHARE_SECONDS)) if behind else SLICE_SECONDS)

@@ -160,6 +160,34 @@ async def test_a_large_group_rests_behind_a_walk_and_lets_events_gather(core, sa
     assert trio.current_time() - begun == pytest.approx(groups.GATHER_SECONDS)
 
 
+async def test_a_group_that_falls_behind_has_as_much_of_the_loop_as_others(core, samples, nursery, monkeypatch):
+    watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(20)]
+    await core.settle()
+    now, turns = [0.0], [0]
+
+    def perf_counter():
+        now[0] += 0.0004
+        return now[0]
+
+    async def keep_the_loop_busy():
+        while True:
+            now[0] += 0.02
+            turns[0] += 1
+            await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(groups, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(groups, "perf_counter", perf_counter)
+    for number in range(30):
+        await core.create("configmaps", {"metadata": {"name": f"c{number:02}", "namespace": "default"}})
+    before = sum(len(watch.events) for watch in watches)
+    assert before < 300, "it is behind"
+    nursery.start_soon(keep_the_loop_busy)
+    for watch in watches:
+        await watch.until(30)
+    assert turns[0] < 100, "of which a walk by the millisecond would take two hundred"
+    nursery.cancel_scope.cancel()
+
+
 class Comings:
     """Watchers that join, leave, and read nothing for a while, by chance."""
 
