@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import trio
 
+from watchd.serving.backlog import Backlog
 from watchd.serving.deadlines import Deadlines
 from watchd.serving.http1 import Http1Connection
+from watchd.serving.keepers import Keepers
 from watchd.serving.listeners import BACKLOG, Bound, Listener, addresses, bind
 from watchd.serving.parking import Parking
 from watchd.serving.served import Served
@@ -120,8 +122,7 @@ class _Door:
         self._importing = trio.Lock()
         self._open: set[_Open] = set()
         self._native: set[Http1Connection] = set()
-        self._deadlines = Deadlines(self._native)
-        self._parking = Parking(self._attend, self._has_left)
+        self._keepers = Keepers(Deadlines(self._native), Parking(self._attend, self._has_left), Backlog())
         self._closed = trio.Event()
 
     async def serve(
@@ -132,8 +133,8 @@ class _Door:
     ) -> None:
         """Accept until shutdown, then drain."""
         async with trio.open_nursery() as connections:
-            connections.start_soon(self._deadlines.run)
-            await connections.start(self._parking.run)
+            connections.start_soon(self._keepers.deadlines.run)
+            await connections.start(self._keepers.parking.run)
             try:
                 async with trio.open_nursery() as accepting:
                     for opened, way in doors:
@@ -149,13 +150,13 @@ class _Door:
 
     def close(self) -> None:
         """Give back what it holds; no connection is left."""
-        self._parking.close()
+        self._keepers.parking.close()
 
     async def native(self, context: ssl.SSLContext | None, stream: trio.SocketStream) -> None:
         """Serve a connection in HTTP/1.1, and have Hypercorn go on with it where it says something else."""
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
-        connection = Http1Connection(self._served, self.limits, self._deadlines, self._parking, sock, context)
+        connection = Http1Connection(self._served, self.limits, self._keepers, sock, context)
         self._open.add(connection)
         self._native.add(connection)
         await self._attend(connection)

@@ -20,14 +20,13 @@ import trio
 from watchd.api.message import Request, Response, Sink, SinkClosed, Stream, WatchStream
 from watchd.serving.answer import BODILESS, INTERNAL, answer_headers, audit_id, refuse_websocket, status_response
 from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
-from watchd.serving.deadlines import Deadlines
 from watchd.serving.head import END, PREFACE, BadHead, Head, Heads
 from watchd.serving.http1_body import DRAIN_BODY, Http1Body, Reader
 from watchd.serving.http1_head import whole_head
 from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
 from watchd.serving.http1_watch import Http1Watch
+from watchd.serving.keepers import Keepers
 from watchd.serving.loopback import is_loopback_name, refusal
-from watchd.serving.parking import Parking
 from watchd.serving.served import Served
 from watchd.serving.sink import PIECE
 from watchd.serving.tls import TlsTransport
@@ -63,8 +62,7 @@ class Http1Connection:
         self,
         app: Served,
         limits: Limits,
-        deadlines: Deadlines,
-        parking: Parking,
+        keepers: Keepers,
         sock: socket.socket,
         context: ssl.SSLContext | None,
     ) -> None:
@@ -73,22 +71,21 @@ class Http1Connection:
         Args:
             app: what answers.
             limits: what the client is allowed.
-            deadlines: that look after this connection's.
-            parking: where it waits while a watch has nothing to do.
+            keepers: what looks after the door's connections.
             sock: connected; closed by `run`, unless it is handed over.
             context: for TLS. Without it only requests to loopback names are served.
 
         """
         self._app = app
         self._limits = limits
-        self._deadlines = deadlines
+        self._deadlines = keepers.deadlines
         self._plain = context is None
         plain = PlainTransport(sock)
         self._transport = plain if context is None else TlsTransport(plain, context)
         self._reader = Reader(self._transport)
         self._heads = Heads(limits.header_fields)
-        self._writer = Writer(self._transport, self, deadlines, app.patience.answer)
-        self._parking = parking
+        self._writer = Writer(self._transport, self, keepers.deadlines, keepers.backlog, app.patience.answer)
+        self._parking = keepers.parking
         self._scope: trio.CancelScope | None = None
         self._peer = ""
         self._certificate: bytes | None = None

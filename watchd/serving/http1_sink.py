@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import trio
 
 from watchd.api.message import SinkClosed
+from watchd.serving.backlog import Backlog
 from watchd.serving.chunks import LAST, chunk
 from watchd.serving.deadlines import Deadlines, Ending
 from watchd.serving.sink import PIECE
@@ -34,14 +35,17 @@ def _lines(headers: Iterable[tuple[str, str]]) -> int:
 class Writer:
     """Writes to a client, and gives up on one that takes nothing."""
 
-    __slots__ = ("_deadlines", "_owner", "patience", "transport")
+    __slots__ = ("_backlog", "_deadlines", "_owner", "patience", "transport")
 
-    def __init__(self, transport: Transport, owner: Ending, deadlines: Deadlines, patience: float) -> None:
+    def __init__(
+        self, transport: Transport, owner: Ending, deadlines: Deadlines, backlog: Backlog, patience: float
+    ) -> None:
         """Write for a connection, whose deadline is set while bytes wait and moves whenever some went."""
         self.transport = transport
         self.patience = patience
         self._owner = owner
         self._deadlines = deadlines
+        self._backlog = backlog
 
     def send_nowait(self, data: bytes | memoryview) -> bool:
         """Write without waiting; tell whether all of it went. What did not is kept. Raises SinkClosed."""
@@ -59,12 +63,14 @@ class Writer:
             while (waiting := transport.waiting) > 0:
                 if waiting != before:
                     self._deadlines.set(self._owner, trio.current_time() + self.patience)
+                    self._backlog.hold(self._owner, waiting)
                     before = waiting
                 await transport.flushed()
         except GONE as error:
             raise SinkClosed("the client is gone, or took nothing for too long") from error
         finally:
             self._owner.deadline = float("inf")
+            self._backlog.release(self._owner)
 
     async def send_all(self, data: bytes | memoryview) -> None:
         """Write, and wait until the kernel has it. Raises SinkClosed."""
