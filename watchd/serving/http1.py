@@ -434,6 +434,8 @@ class Http1Connection:
 
     def _finish(self, *, close: bool) -> None:
         """End what it holds: it has no task any more."""
+        # It knows the connection too: what TLS keeps of a client that left would wait for the garbage collector.
+        del self._writer
         self.deadline = math.inf
         watch, self._watch = self._watch, None
         if watch is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import ssl
 import zlib
@@ -14,6 +15,7 @@ import trio.lowlevel
 from tests.unit.serving.watches import Busy, Waiting
 from watchd.api.message import Response, SinkClosed
 from watchd.serving.door import Limits
+from watchd.serving.http1 import Http1Connection
 from watchd.serving.sink import Patience
 from watchd.status import StatusError
 
@@ -604,3 +606,25 @@ async def test_a_stream_learns_that_its_client_is_gone(open_door, until):
         await trio.aclose_forcefully(client.stream)
         await until(lambda: ends)
     assert ends == ["closed"]
+
+
+@both_ways
+async def test_nothing_of_a_client_that_left_waits_for_the_garbage_collector(open_door, until, tls):
+    def connections():
+        return sum(type(found) is Http1Connection for found in gc.get_objects())
+
+    async with open_door(Api()) as door:
+        gc.collect()
+        before = connections()
+        gc.disable()
+        try:
+            for ending in (b"ping", b"stream", None):
+                stream = await door.connect(tls=tls)
+                if ending is not None:
+                    await stream.send_all(CLOSE % ending)
+                    while await stream.receive_some():
+                        pass
+                await trio.aclose_forcefully(stream)
+            await until(lambda: connections() == before)
+        finally:
+            gc.enable()
