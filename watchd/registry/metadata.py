@@ -145,7 +145,8 @@ def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> lis
 
 def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value)}
+        fields = ((key, value[key]) for key in sorted(value))
+        return {key: item if item.__class__ is str else _in_order(item) for key, item in fields}
     return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 

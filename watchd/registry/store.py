@@ -10,6 +10,7 @@ answered is in writes.py, what is refused in refusals.py.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,6 +50,9 @@ COUNT_KEYS = 5_000
 
 ObserveAppend = Callable[[float], None]
 """Told how long an append took, in seconds."""
+
+_UNSHIELDED: AbstractContextManager[None] = nullcontext()
+"""A scope costs what a lookup in the log does, and most writes need none."""
 
 W = TypeVar("W", "Written", "Written | None")
 
@@ -197,7 +201,7 @@ class Store:
             return Written(await _as_stored(endpoint, obj), None, created=True)
         metadata.drop_resource_version(obj["metadata"])
         try:
-            with trio.CancelScope(shield=bool(attributes.ended)):
+            with _shielded(attributes):
                 stored = await self._put(endpoint, key, obj, NOTHING, attributes.checks, written)
         except storage_errors.Conflict as error:
             if error.key == key:
@@ -350,7 +354,7 @@ class Store:
     ) -> Written:
         """Prepare, validate and store a changed object that admission has had."""
         await self._prepare_update(endpoint, attributes, new, old, validate=validate)
-        with trio.CancelScope(shield=bool(attributes.ended)):
+        with _shielded(attributes):
             finished = await self._finish_update(endpoint, stored.key, stored, new, old, caller, attributes.checks, written)
         return finished  # noqa: RET504 - a return inside could be swallowed with a cancellation, as far as types tell
 
@@ -642,6 +646,11 @@ class Store:
             # Of built-in kinds the reference tells what is found twice once, of custom ones each time.
             found = errors if endpoint.kind.behaviour is None else dict(zip(map(str, errors), errors, strict=True)).values()
             raise invalid(endpoint.group, endpoint.kind.names.kind, obj["metadata"].get("name") or "", found)
+
+
+def _shielded(attributes: Attributes) -> AbstractContextManager[object]:
+    """See a write to its end whoever is cancelled, where an admission member waits to be told of that."""
+    return trio.CancelScope(shield=True) if attributes.ended else _UNSHIELDED
 
 
 async def _as_stored(endpoint: Endpoint, obj: Object) -> Object:

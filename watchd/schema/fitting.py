@@ -79,6 +79,8 @@ def _fitting(schema: Schema, defs: Mapping[str, Schema]) -> Fit:
             made = _integer(INT_BITS[schema.get("format", "int64")])
         case "string" if schema.get("format") == "byte":
             made = _bytes
+        case "string" if schema.get("format") == "date-time":
+            made = _moment(micro=schema.get("title") == "MicroTime")
         case None if "anyOf" in schema:
             made = _one_of(schema["anyOf"], defs)
         case kind:

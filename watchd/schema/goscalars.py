@@ -40,6 +40,7 @@ _ZONE_MINUTES = 60
 """Limits of an offset, which Go includes."""
 _YEARS = 400
 """Years after which the calendar repeats."""
+_SECONDS_CHARS = len("2006-01-02T15:04:05Z")
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _BASE64_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -144,6 +145,8 @@ def canonical_time(text: str, *, micro: bool = False) -> str:
         moment = datetime(year - shift, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         raise _no_time(text, micro=micro) from None
+    if not offset and not micro and not shift and match[7] is None and len(text) == _SECONDS_CHARS:
+        return text
     if offset:
         moment -= timedelta(minutes=offset if match[8] == "+" else -offset)
     years = moment.year + shift

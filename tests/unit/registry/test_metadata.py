@@ -9,6 +9,7 @@ import pytest
 
 from watchd.registry import metadata
 from watchd.registry.strategy import NameFormat
+from watchd.schema.fitting import Unfit, fitting
 from watchd.status import StatusError, invalid
 
 RECORDED = json.loads((Path(__file__).parent / "statuses.json").read_text())
@@ -302,3 +303,11 @@ def test_metadata_of_the_wrong_type(meta, why):
         metadata.decode({"metadata": meta}, version="v1", kind="Thing")
     assert caught.value.code == 400
     assert caught.value.message == f'Thing in version "v1" cannot be handled as a Thing: {why}'
+
+
+def test_metadata_as_clients_send_it_back_is_not_walked_twice():
+    meta = {"name": "a", "creationTimestamp": "2001-01-01T02:00:00+02:00", "labels": {"b": "c"}, "generation": 1}
+    assert fitting(metadata.OBJECT_META, {})(meta)["creationTimestamp"] == "2001-01-01T00:00:00Z"
+    for time in ("soon", "0001-01-01T00:00:00Z", 5):
+        with pytest.raises(Unfit):
+            fitting(metadata.OBJECT_META, {})({"creationTimestamp": time})
