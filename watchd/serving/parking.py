@@ -5,12 +5,17 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import trio
 
 if TYPE_CHECKING:
     from watchd.serving.http1 import Http1Connection
+
+
+SLICE_SECONDS = 0.001
+"""How long clients are heard before others have a turn of the loop."""
 
 
 class Parking:
@@ -39,11 +44,22 @@ class Parking:
                 while True:
                     # Linux and macOS have selectors that can be waited for themselves.
                     await trio.lowlevel.wait_readable(self._selector.fileno())
-                    for key, _ in self._selector.select(0):
-                        self._selector.unregister(key.fileobj)
-                        key.data()
+                    await self._hear()
         finally:
             self._nursery = None
+
+    async def _hear(self) -> None:
+        """Tell those whose clients said something. Thousands may leave at once: others have their turns meanwhile."""
+        until = perf_counter() + SLICE_SECONDS
+        for key, _ in self._selector.select(0):
+            if self._selector.get_map().get(key.fd) is not key:
+                # It has left while others had their turn.
+                continue
+            self._selector.unregister(key.fd)
+            key.data()
+            if perf_counter() >= until:
+                await trio.lowlevel.checkpoint()
+                until = perf_counter() + SLICE_SECONDS
 
     def enter(self, sock: socket.socket, hear: Callable[[], object]) -> None:
         """Call `hear`, once, when the client says something or leaves."""

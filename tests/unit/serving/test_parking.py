@@ -9,6 +9,7 @@ import trio
 
 from tests.unit.serving.watches import Waiting
 from watchd.api.message import Response
+from watchd.serving import parking
 from watchd.serving.transport import RECEIVE
 
 JSON = [("Content-Type", "application/json")]
@@ -156,3 +157,18 @@ async def test_the_doors_end_leaves_no_watch_behind(open_door, watch, api, tls):
         assert not api.watches
         for stream in streams:
             await trio.aclose_forcefully(stream)
+
+
+@both_ways
+async def test_many_that_leave_at_once_leave_others_their_turns(open_door, watch, api, until, tls, monkeypatch):
+    monkeypatch.setattr(parking, "SLICE_SECONDS", 0.0)
+    async with open_door(api) as door:
+        streams = [await watch(door, tls=tls) for _ in range(30)]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        for stream in streams:
+            (stream.transport_stream if tls else stream).socket.close()
+        seen = set()
+        while api.watches:
+            await trio.lowlevel.checkpoint()
+            seen.add(len(api.watches))
+        assert len(seen) > 10
