@@ -274,7 +274,9 @@ class _WriteOptions:
         """Return the field manager: the one that was given, or the program's name in the User-Agent."""
         if self.field_manager:
             return self.field_manager
-        name = "".join(char for char in user_agent.partition("/")[0] if char.isprintable())
+        name = user_agent.partition("/")[0]
+        if not name.isprintable():
+            name = "".join(char for char in name if char.isprintable())
         return name.encode()[:FIELD_MANAGER_MAX_BYTES].decode("utf-8", "ignore")
 
 
@@ -324,6 +326,8 @@ class CreateOptions(_WriteOptions):
     @classmethod
     def parse(cls, query: Query) -> CreateOptions:
         """Read and check a query. Raises StatusError (422)."""
+        if not query:
+            return cls()
         _refuse("CreateOptions", _write_errors(query))
         return _written(cls, query)
 
@@ -339,6 +343,8 @@ class UpdateOptions(_WriteOptions):
     @classmethod
     def parse(cls, query: Query) -> UpdateOptions:
         """Read and check a query. Raises StatusError (422)."""
+        if not query:
+            return cls()
         _refuse("UpdateOptions", _write_errors(query))
         return _written(cls, query)
 

@@ -8,6 +8,7 @@ The texts are those of apimachinery's api/validation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from conversion.gvk import GroupVersion
@@ -34,6 +35,12 @@ ANNOTATIONS_MAX = 256 << 10
 
 GENERATED_NAME_MAX = formats.LABEL_MAX - NAME_SUFFIX_LENGTH
 """Bytes of a generateName that go into the name: name and suffix fit a DNS label whatever the kind."""
+
+KEPT_LABELS = 1024
+"""Labels that are known to be well or not: objects of one application have the same."""
+
+KEPT_LABEL_CHARS = 128
+"""Characters of the longest label, key and value, that is kept so."""
 
 IMMUTABLE = "field is immutable"
 
@@ -300,8 +307,7 @@ def validate_create(meta: Mapping[str, Any], *, namespaced: bool, name_format: N
         out.extend(_invalid("namespace", namespace, text) for text in formats.dns1123_label(namespace))
     elif namespace:
         out.append(FieldError(FieldProblem.FORBIDDEN, "metadata.namespace", None, "not allowed on this type"))
-    out += _labels(meta) + _annotations(meta) + _owner_references(meta)
-    return out + _finalizers(meta.get("finalizers", ()))
+    return out + _contents(meta) + _finalizers(meta.get("finalizers", ()))
 
 
 def validate_update(meta: Mapping[str, Any], old: Mapping[str, Any], *, namespaced: bool) -> list[FieldError]:
@@ -310,8 +316,11 @@ def validate_update(meta: Mapping[str, Any], old: Mapping[str, Any], *, namespac
     The reference checks twice, for all kinds and again in each kind's own validation, and clients see each cause
     twice; so do ours (conformance case finalizer-cannot-be-added-while-deleting).
     """
-    changes = _changes(meta, old)
     generic = validate_create(meta, namespaced=namespaced, name_format=NameFormat.PATH_SEGMENT)
+    changes = _changes(meta, old)
+    if generic:
+        # Else nothing of what they hold is wrong.
+        changes += _contents(meta)
     return generic + changes + changes
 
 
@@ -328,7 +337,11 @@ def _changes(meta: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError
         for field in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds")
         if meta.get(field, "") != old.get(field, "")
     )
-    return out + _labels(meta) + _annotations(meta) + _owner_references(meta)
+    return out
+
+
+def _contents(meta: Mapping[str, Any]) -> list[FieldError]:
+    return _labels(meta) + _annotations(meta) + _owner_references(meta)
 
 
 def _invalid(field: str, value: Any, text: str) -> FieldError:
@@ -338,14 +351,23 @@ def _invalid(field: str, value: Any, text: str) -> FieldError:
 def _labels(meta: Mapping[str, Any]) -> list[FieldError]:
     out: list[FieldError] = []
     for key, value in meta.get("labels", {}).items():
+        if len(key) + len(value) <= KEPT_LABEL_CHARS and _is_label(key, value):
+            continue
         out.extend(_invalid("labels", key, text) for text in formats.qualified_name(key))
         out.extend(_invalid("labels", value, text) for text in formats.label_value(value))
     return out
 
 
+@lru_cache(KEPT_LABELS)
+def _is_label(key: str, value: str) -> bool:
+    return not formats.qualified_name(key) and not formats.label_value(value)
+
+
 def _annotations(meta: Mapping[str, Any]) -> list[FieldError]:
     annotations = meta.get("annotations", {})
     out: list[FieldError] = []
+    if not annotations:
+        return out
     for key in annotations:
         out.extend(_invalid("annotations", key, text) for text in formats.qualified_name(key.lower()))
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_MAX:

@@ -142,22 +142,26 @@ class Store:
         generated = bool(obj["metadata"].get("generateName"))
         attempts = GENERATE_ATTEMPTS if generated and not obj["metadata"].get("name") else 1
         original = orjson.dumps(obj)
+        # What a client sends is nobody else's; controllers and appliers hold on to parts of theirs.
+        first = obj if caller is not CONTROLLER and not tracked else None
         for attempt in range(attempts):
             try:
-                return await self._create(endpoint, namespace, original, caller, tracked=tracked)
+                return await self._create(endpoint, namespace, original, first, caller, tracked=tracked)
             except StatusError as error:
                 if error.reason is not Reason.ALREADY_EXISTS or not generated:
                     raise
                 if attempt == attempts - 1:
                     raise refusals.no_name_left(error) from error
+            first = None
         raise AssertionError("unreachable")
 
     async def _create(
-        self, endpoint: Endpoint, namespace: str, original: bytes, caller: Caller, *, tracked: bool
+        self, endpoint: Endpoint, namespace: str, original: bytes, first: Object | None, caller: Caller, *, tracked: bool
     ) -> Written:
+        """Store a new object, made of its JSON; `first` is the same, for the first time that it is asked for."""
         strategy = endpoint.kind.strategy
         while True:
-            obj: Object = orjson.loads(original)
+            obj, first = orjson.loads(original) if first is None else first, None
             attributes = self._attributes(Operation.CREATE, endpoint, namespace, obj, None, "", caller)
             metadata.check_namespace(obj["metadata"], namespace, namespaced=endpoint.kind.namespaced)
             (strategy.default_applied if tracked else strategy.default)(obj)
