@@ -31,7 +31,7 @@ from storage.memory_log import MemoryLog
 from storage.types import Record
 from watchd import extension
 from watchd.admission.certificate_requests import CertificateRequests
-from watchd.admission.chain import Chain
+from watchd.admission.chain import Chain, Member
 from watchd.admission.default_classes import DefaultClasses
 from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
@@ -75,7 +75,6 @@ from watchd.controllers.table import Needs, dormant
 from watchd.crd import definitions
 from watchd.credentials import Credentials, prepare
 from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
-from watchd.registry.attributes import Admission
 from watchd.registry.builtin.table import load, staged
 from watchd.registry.frames import FrameCache
 from watchd.registry.kind import Kind
@@ -265,8 +264,8 @@ async def _make_parts(
     quota = ResourceQuota(log, registry, ledger)
     authorizer = default_authorizer()
     requests = CertificateRequests(permits(authorizer, "certificates.k8s.io", "signers"))
-    lifecycle: list[Admission] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
-    storing: list[Admission] = [DefaultClasses(log, registry), Volumes(log, registry, clock)]
+    lifecycle: list[Member] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
+    storing: list[Member] = [DefaultClasses(log, registry), Volumes(log, registry, clock)]
     admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), *storing, quota])
     metrics = Metrics(clock)
     store = Store(

@@ -26,6 +26,8 @@ MaySign = Callable[[UserInfo, str, str], Awaitable[bool]]
 class CertificateRequests:
     """Admission member."""
 
+    custom_kinds = False
+
     def __init__(self, may: MaySign) -> None:
         self._may = may
 

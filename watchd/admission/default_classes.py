@@ -23,6 +23,8 @@ INGRESS_CLASS = "kubernetes.io/ingress.class"
 class DefaultClasses:
     """Admission member. Of several default classes the newest one counts."""
 
+    custom_kinds = False
+
     def __init__(self, log: Log, registry: Registry) -> None:
         self._log = log
         self._storage = registry.hub("storage.k8s.io", "storageclasses")

@@ -19,6 +19,8 @@ TERMINATING = "create not allowed while custom resource definition is terminatin
 class DefinitionLifecycle:
     """Admission member. What it saw of the definition becomes a check of the append."""
 
+    custom_kinds = True
+
     def __init__(self, log: Log, registry: Registry) -> None:
         self._log = log
         self._registry = registry

@@ -14,6 +14,8 @@ PAGE = 500
 class LimitRanger:
     """Admission member."""
 
+    custom_kinds = False
+
     def __init__(self, log: Log, registry: Registry) -> None:
         self._log = log
         self._ranges = registry.hub("", "limitranges")

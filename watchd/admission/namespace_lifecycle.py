@@ -25,6 +25,8 @@ class NamespaceLifecycle:
     deletionTimestamp.
     """
 
+    custom_kinds = True
+
     def __init__(self, log: Log, registry: Registry) -> None:
         self._log = log
         self._registry = registry

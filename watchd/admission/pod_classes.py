@@ -33,6 +33,8 @@ PRIORITY_GIVEN = (
 class PodClasses:
     """Admission member."""
 
+    custom_kinds = False
+
     def __init__(self, log: Log, registry: Registry) -> None:
         self._log = log
         self._priorities = registry.hub("scheduling.k8s.io", "priorityclasses")

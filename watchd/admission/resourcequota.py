@@ -32,6 +32,8 @@ IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
 class ResourceQuota:
     """Admission member. `store` is set once there is one: it goes through this very chain."""
 
+    custom_kinds = True
+
     def __init__(self, log: Log, registry: Registry, ledger: Ledger) -> None:
         self._log = log
         self._quotas = registry.hub("", QUOTAS)

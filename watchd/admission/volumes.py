@@ -31,6 +31,8 @@ NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 class Volumes:
     """Admission member."""
 
+    custom_kinds = False
+
     def __init__(self, log: Log, registry: Registry, clock: Clock) -> None:
         self._log = log
         self._clock = clock

@@ -73,6 +73,8 @@ FORGOTTEN = Known([], {})
 
 _NOBODY = identity("", UPDATE, "")
 
+_NOTHING = FieldSet()
+
 _EXISTING = "failed to create manager for existing fields: failed to convert new object ({}) to smd typed: {}"
 
 
@@ -318,6 +320,9 @@ def _update(
     managers = updater.reconciled(managers)
     comparison = updater.compared(live, new, api_version)
     who = identity(manager or UNKNOWN_MANAGER, UPDATE, api_version, subresource)
+    if not managers:
+        fields = comparison.changed.without(updater.reset_fields.get(api_version, _NOTHING)) - NEVER_TRACKED
+        return {who: Owned(fields, api_version, applied=False, time=time)} if fields else {}
     tracked = len(managers) <= MAX_UPDATE_MANAGERS and not comparison.changed & NEVER_TRACKED
     if tracked and updater.stays(managers, who, api_version, comparison):
         return {**managers, who: managers[who].at(time)}
