@@ -14,12 +14,12 @@ from storage.types import Op, Record, Write, stamp
 AMBIGUOUS = "the process that commits died, and which of several like writes is stored cannot be told"
 
 
-def aftermath(appends: Sequence[Append], records: Sequence[Record]) -> list[Outcome | None]:
-    """Find each append's record among all that were committed since, by nobody else.
+def aftermath(appends: Sequence[Append], records: Sequence[Record], *, alone: bool) -> list[Outcome | None]:
+    """Find each append's record among all that were committed since; `alone`: by nobody else.
 
     Returns:
-        For each append its record; or None where certainly nothing was committed for it; or OutcomeUnknown where fewer
-        records than appends show the same write, so that nobody can tell whose they are.
+        For each append its record; or None where certainly nothing was committed for it; or OutcomeUnknown where nobody
+        can tell: fewer records than appends show the same write, or others may have asked for it too.
 
     """
     outcomes: list[Outcome | None] = [None] * len(appends)
@@ -30,7 +30,7 @@ def aftermath(appends: Sequence[Append], records: Sequence[Record]) -> list[Outc
         found = [record for record in records if _shows(record, write)]
         claims = [index for index in indexes if any(_may_be(appends[index].write, record) for record in found)]
         # A batch is committed in its order.
-        sure = len(found) == len(claims) and all(
+        sure = alone and len(found) == len(claims) and all(
             _may_be(appends[index].write, record) for index, record in zip(claims, found, strict=True)
         )
         for place, index in enumerate(claims):

@@ -67,8 +67,10 @@ Outcome = Record | StorageError
 
 
 class Committer(Protocol):
-    """The only one that writes to the tables. Its calls never overlap, but for `lost` beside the others."""
+    """The only one that writes to the tables. Its calls never overlap, but for `news` beside the others."""
 
+    shared: bool
+    """Whether others commit through it too, so that records come that nobody here has asked for."""
     shares_environment: bool
     """Whether it writes to the environment that is read from: nobody may be in a transaction when that is reopened."""
 
@@ -85,8 +87,8 @@ class Committer(Protocol):
     def gone(self) -> bool:
         """Whether it is known to have died: it wants to be reopened."""
 
-    async def lost(self) -> None:
-        """Wait until it may be gone without having been asked anything: `gone` tells."""
+    async def news(self) -> None:
+        """Wait until somebody else may have committed, or it may be gone without having been asked: `gone` tells."""
 
     async def reopen(self) -> None:
         """Open anew what it writes to, after OutcomeUnknown. Raises StorageError: there is no more writing."""

@@ -1,11 +1,12 @@
-"""What a log and the process that commits for it say to each other: MessagePack behind a length of 4 bytes.
+"""What logs and the process that commits for them say to each other: MessagePack behind a length of 4 bytes.
 
-One request, one answer, and never two at a time. An answer does not carry back what the request brought: the log
+One request, one answer, and never two of a log at a time. An answer does not carry back what the request brought: the log
 stamps its own write with the revision, and reads what a delete shows.
 """
 
 from __future__ import annotations
 
+import socket
 from typing import Final
 
 import msgspec
@@ -23,8 +24,12 @@ LENGTH_BYTES: Final = 4
 """Before each message, big-endian."""
 
 
-class Open(msgspec.Struct, frozen=True, array_like=True, tag=0):
-    """The first request: which environment to commit to. Answered by Opened or a Fault."""
+OPENED_BYTES: Final = 64 * 1024
+"""More than what says that the environment is open, or why not."""
+
+
+class Open(msgspec.Struct, frozen=True, array_like=True):
+    """What a process is told first: which environment to commit to. Answered by Opened or a Fault."""
 
     path: str
     options: Options
@@ -101,12 +106,13 @@ class Compacted(msgspec.Struct, frozen=True, array_like=True, tag=6):
     state: State
 
 
-Request = Open | Commit | Allot | Compact
+Request = Commit | Allot | Compact
 Answer = Opened | Committed | Allotted | Compacted | Fault
 
 _ERRORS: Final = {error.__name__: error for error in (Corrupt, FormatMismatch, LogFull, OutcomeUnknown, StorageError)}
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
+decode_open: Final = msgspec.msgpack.Decoder(Open).decode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode
 decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
 
@@ -126,7 +132,7 @@ def told(outcome: Outcome) -> Stamp | Lost | Fault:
     return fault_of(outcome)
 
 
-def framed(message: Request | Answer) -> bytearray:
+def framed(message: Open | Request | Answer) -> bytearray:
     """Return a message with its length before it."""
     data = bytearray(LENGTH_BYTES)
     _ENCODER.encode_into(message, data, LENGTH_BYTES)
@@ -156,3 +162,19 @@ class Inflow:
         message = bytes(memoryview(self._data)[LENGTH_BYTES:end])
         del self._data[:end]
         return message
+
+
+def receive(connection: socket.socket) -> bytes | None:
+    """Wait on a blocking socket for one message; None at its end. Nothing behind the message is taken."""
+    length = _receive_exactly(connection, LENGTH_BYTES)
+    return None if length is None else _receive_exactly(connection, U32.unpack(length)[0])
+
+
+def _receive_exactly(connection: socket.socket, count: int) -> bytes | None:
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        if not more:
+            return None
+        data += more
+    return data

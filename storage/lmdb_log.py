@@ -14,16 +14,18 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import attrs
+import msgspec
 import trio
 
 from storage.aftermath import aftermath
 from storage.committer import COMPACT_RECORDS, Append, Committer, Outcome
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess, Connection
 from storage.environment import MAP_SIZE, MAX_READERS, Environment, Options
 from storage.errors import CommitterLost, Compacted, Corrupt, KeyTooLong, LogClosed, OutcomeUnknown, StorageError
 from storage.inbox import Inbox, Pending
 from storage.layout import META_CLUSTER
-from storage.lock import DirectoryLock, lock_directory
+from storage.lock import lock_directory
+from storage.process_committer import EVERYTHING, ProcessCommitter, Renew
 from storage.snapshot import Snapshot
 from storage.thread_committer import ThreadCommitter
 from storage.types import (
@@ -50,6 +52,9 @@ T = TypeVar("T")
 HOLD_SECONDS = 60.0
 """How long a hold keeps compaction off: a list that takes longer may lose its revision (DESIGN.md section 4)."""
 
+CATCH_UP_BYTES = 16 << 20
+"""Bytes of bodies that are read in one go of what others have committed, or a process that died."""
+
 COMMIT_TRIES = 2
 """How often a batch is committed where its committer died and certainly stored nothing of it: a batch that kills two
 of them might kill every one."""
@@ -69,11 +74,17 @@ class LmdbLog:
     """The Log protocol on LMDB. Open it with `open`, run `run` in a nursery, end with `aclose`."""
 
     def __init__(
-        self, environment: Environment, lock: DirectoryLock | None, committer: Committer, *, runner: Runner, readonly: bool
+        self,
+        environment: Environment,
+        committer: Committer,
+        release: Callable[[], Awaitable[None]],
+        *,
+        runner: Runner,
+        readonly: bool,
     ) -> None:
-        """For `open` and `attach`."""
+        """For `open`, `attach` and `join`; `release` gives up what it has been opened under."""
         self._env = environment
-        self._lock = lock
+        self._release = release
         self._runner = runner
         self._readonly = readonly
         self._committer = committer
@@ -122,33 +133,57 @@ class LmdbLog:
         """
         options = Options(map_size, max_bytes, relaxed, readonly, max_readers, cluster_id)
 
-        def open_() -> tuple[Environment, DirectoryLock | None]:
-            if readonly:
-                return Environment(path, options), None
-            lock = lock_directory(path)
-            try:
-                return Environment(path, options), lock
-            except BaseException:
-                lock.release()
-                raise
+        lock = None if readonly else await runner.run_sync(lock_directory, path)
 
-        environment, lock = await runner.run_sync(open_)
+        async def release() -> None:
+            await trio.lowlevel.checkpoint()
+            if lock is not None:
+                lock.release()
+
+        try:
+            environment = await runner.run_sync(Environment, path, options)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
         committer = ThreadCommitter(environment, clock=clock, runner=runner)
-        return cls(environment, lock, committer, runner=runner, readonly=readonly)
+        return cls(environment, committer, release, runner=runner, readonly=readonly)
 
     @classmethod
-    async def attach(cls, committer: ProcessCommitter, *, runner: Runner) -> LmdbLog:
-        """Open the log for which a process that commits has been started; the log ends it, also where this raises.
+    async def attach(cls, process: CommitterProcess, *, clock: Clock, runner: Runner) -> LmdbLog:
+        """Open the log for which a process that commits was started. The log ends it, also where this raises.
 
         Raises what `open` raises, but AlreadyOpen.
         """
+
+        async def renew() -> Connection:
+            await process.restart()
+            return process.connect()
+
+        connection = process.connect()
         try:
-            environment = await committer.open()
-            return cls(environment, committer.lock, committer, runner=runner, readonly=False)
+            await process.opened()
+            environment = await _open_to_read(process.path, process.options, runner)
         except BaseException:
+            for one in connection:
+                one.close()
             with trio.CancelScope(shield=True):
-                await runner.run_sync(committer.end)
+                await process.aclose()
             raise
+        committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=False)
+        return cls(environment, committer, process.aclose, runner=runner, readonly=False)
+
+    @classmethod
+    async def join(
+        cls, path: Path, options: Options, connection: Connection, renew: Renew, *, clock: Clock, runner: Runner
+    ) -> LmdbLog:
+        """Open a log that others write too, all of them through one process that commits, which has it open.
+
+        What others commit is published like what is appended here. Raises what `open` raises, but AlreadyOpen.
+        """
+        environment = await _open_to_read(path, options, runner)
+        committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=True)
+        return cls(environment, committer, trio.lowlevel.checkpoint, runner=runner, readonly=False)
 
     # What it is ------------------------------------------------------------------------------------------------
 
@@ -183,7 +218,7 @@ class LmdbLog:
 
     def kinds(self) -> Mapping[str, KindId]:
         """Return the ids allotted so far."""
-        if self._readonly:
+        if self._readonly or self._committer.shared:
             self._kinds = self._ask(Snapshot.kinds)
         return MappingProxyType(self._kinds)
 
@@ -312,11 +347,14 @@ class LmdbLog:
                     await self._do(self._chores.popleft())
 
     async def _watch_committer(self) -> None:
-        """Have a committer that dies between two batches replaced at once, not at the next append."""
+        """Take over what others commit, and have a committer that dies idle replaced at once, not at the next append."""
         with suppress(LogClosed):
             while True:
-                await self._committer.lost()
-                await self._between_batches(self._look_after_committer)
+                await self._committer.news()
+                if self._committer.gone:
+                    await self._between_batches(self._look_after_committer)
+                elif self._failed is None:
+                    self._catch_up()
 
     async def _look_after_committer(self) -> None:
         if self._committer.gone:
@@ -338,14 +376,16 @@ class LmdbLog:
         left = batch
         try:
             for _ in range(COMMIT_TRIES):
-                appends = [pending.append for pending in left]
+                appends, before = [pending.append for pending in left], self._head
                 outcomes: list[Outcome | None] = [*await self._committer.commit(appends)]
                 self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
                 trouble = next((outcome for outcome in outcomes if isinstance(outcome, OutcomeUnknown | Corrupt)), None)
                 if trouble is not None:
-                    found = await self._recover(trouble)
+                    await self._recover(trouble)
                     if isinstance(trouble, CommitterLost) and self._failed is None:
-                        outcomes = aftermath(appends, found)
+                        # From before the batch on: where others commit too, its records may have been taken over already.
+                        records = [record for batch in self._read_on(before, self._head) for record in batch.records]
+                        outcomes = aftermath(appends, records, alone=not self._committer.shared)
                 left = _resolve(left, outcomes)
                 if not left:
                     break
@@ -376,42 +416,61 @@ class LmdbLog:
 
     def _apply(self, records: list[Record]) -> None:
         """Take over what was committed. Without a checkpoint, so that head, watchers and answers agree."""
-        if records:
-            self._head = records[-1].revision
+        if not records:
+            return
+        if self._committer.shared and (records[0].revision != self._head + 1 or records[-1].revision != self._head + len(records)):
+            # Others have committed before and in between, and it may be known already.
+            self._catch_up()
+            return
+        self._head = records[-1].revision
+        if self._publish is not None:
+            self._publish(records)
+
+    def _catch_up(self) -> None:
+        """Take over what the disk shows after the head. Without a checkpoint. Raises Corrupt, Compacted."""
+        state = self._env.ask(lambda s: s.state)
+        if state.head < self._head:
+            raise Corrupt(f"revision {self._head} was answered, but the head on the disk is {state.head}")
+        self._floor = max(self._floor, state.floor)
+        for batch in self._read_on(self._head, state.head):
+            self._head = batch.upto
             if self._publish is not None:
-                self._publish(records)
+                self._publish(batch.records)
 
-    async def _recover(self, error: StorageError) -> list[Record]:
-        """Stop writes, or after an unknown outcome have the committer opened anew, and take over what the disk shows.
+    def _read_on(self, after: Revision, head: Revision) -> Iterator[Batch]:
+        """Read all records in (after, head]. Raises Corrupt, Compacted."""
+        while after < head:
+            batch = self._env.ask(lambda s: s.read(after, EVERYTHING, COMPACT_RECORDS, CATCH_UP_BYTES, head))  # noqa: B023 - asked at once
+            after = batch.upto
+            yield batch
 
-        Returns the records found there.
+    def refresh(self) -> None:
+        """Take over what others have committed until now: one look at the disk where nobody has.
+
+        Without a checkpoint. Raises StorageError.
         """
-        found: list[Record] = []
+        if self._committer.shared and self._failed is None and self._running:
+            self._catch_up()
+
+    async def _recover(self, error: StorageError) -> None:
+        """Stop writes, or after an unknown outcome have the committer opened anew, and take over what the disk shows."""
         if isinstance(error, Corrupt):
             self._fail(f"writes have stopped, the log is corrupt: {error}")
-            return found
+            return
         if self._committer.shares_environment:
             self._reopened = trio.Event()
         try:
             if self._reopened is not None:
                 await self._let_go()
             await self._committer.reopen()
-            state, self._kinds = self._env.ask(lambda s: (s.state, s.kinds()))
-            if state.head < self._head:
-                raise Corrupt(f"revision {self._head} was answered, but the head on the disk is {state.head}")
-            self._floor = state.floor
-            while self._head < state.head:
-                scope, after = Scope(b""), self._head
-                batch = self._env.ask(lambda s: s.read(after, scope, COMPACT_RECORDS, 1 << 24, s.state.head))  # noqa: B023 - asked at once
-                self._apply(batch.records)
-                found += batch.records
+            self._catch_up()
+            self._kinds = self._env.ask(Snapshot.kinds)
         except StorageError as reopening:
             self._fail(f"writes have stopped: {error}; then: {reopening}")
         finally:
             if self._reopened is not None:
                 self._reopened.set()
                 self._reopened = None
-        return found
 
     def _fail(self, reason: str) -> None:
         self._failed = reason
@@ -503,8 +562,7 @@ class LmdbLog:
                 self._closed = True
                 await self._runner.run_sync(self._env.close)
                 await self._committer.aclose()
-            if self._lock is not None:
-                self._lock.release()
+                await self._release()
 
     async def _let_go(self) -> None:
         """Wait until nobody walks over a snapshot any more: a transaction may not outlive its environment."""
@@ -513,6 +571,10 @@ class LmdbLog:
         while self._snapshots:
             self._released = trio.Event()
             await self._released.wait()
+
+
+async def _open_to_read(path: Path, options: Options, runner: Runner) -> Environment:
+    return await runner.run_sync(Environment, path, msgspec.structs.replace(options, readonly=True))
 
 
 def _resolve(batch: list[Pending], outcomes: list[Outcome | None]) -> list[Pending]:

@@ -32,6 +32,7 @@ SWITCH_SECONDS = 0.0001
 class ThreadCommitter:
     """Commits on the runner's thread, in this process: see storage.committer.Committer."""
 
+    shared = False
     shares_environment = True
 
     def __init__(self, environment: Environment, *, clock: Clock, runner: Runner) -> None:
@@ -58,7 +59,7 @@ class ThreadCommitter:
         """No: a thread does not die alone."""
         return False
 
-    async def lost(self) -> None:
+    async def news(self) -> None:
         """Wait for ever."""
         await trio.sleep_forever()
 

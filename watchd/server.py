@@ -21,7 +21,7 @@ import trio
 
 from storage import compact
 from storage.bus import WatchBus
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from storage.compact import Retention
 from storage.errors import LogClosed
 from storage.lmdb_log import LmdbLog
@@ -131,7 +131,7 @@ async def run(
     clock: Clock,
     entropy: Entropy,
     runner: Runner,
-    committer: ProcessCommitter | None = None,
+    committer: CommitterProcess | None = None,
     stop: trio.Event | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -181,7 +181,7 @@ def _directory(config: Config) -> Iterator[Path]:
 async def _open_log(
     config: Config,
     directory: Path,
-    committer: ProcessCommitter | None,
+    committer: CommitterProcess | None,
     *,
     clock: Clock,
     entropy: Entropy,
@@ -194,7 +194,7 @@ async def _open_log(
         lock = await runner.run_sync(_lock, directory)
         log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
     elif committer is not None:
-        log = await LmdbLog.attach(committer, runner=runner)
+        log = await LmdbLog.attach(committer, clock=clock, runner=runner)
     else:
         log = await LmdbLog.open(
             directory,

@@ -29,7 +29,7 @@ from benchmarks.processes import usage
 from benchmarks.widgets import name_of, widget
 from benchmarks.workloads.case import Bench, Case, Setting, Workload
 from benchmarks.workloads.fairness import beside_alone
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.types import NOTHING, Op, Write, make_key
@@ -57,8 +57,8 @@ async def running(directory: Path, committer: str) -> AsyncIterator[tuple[LmdbLo
     """Give a log that runs, and the processes that it takes."""
     clock, runner, pids = SystemClock(), ThreadRunner(), [os.getpid()]
     if committer == "process":
-        process = ProcessCommitter.start(directory, Options(cluster_id="bench"), clock=clock, runner=runner)
-        log = await LmdbLog.attach(process, runner=runner)
+        process = CommitterProcess.start(directory, Options(cluster_id="bench"), runner=runner)
+        log = await LmdbLog.attach(process, clock=clock, runner=runner)
         pids.append(process.pid)
     else:
         log = await LmdbLog.open(directory, clock=clock, runner=runner, cluster_id="bench")

@@ -10,7 +10,7 @@ import attrs
 import pytest
 import trio
 
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.log import Log
@@ -44,8 +44,8 @@ def clock() -> StepClock:
 
 async def open_in_process(path: Path, *, clock: Clock, runner: Runner, **options: object) -> LmdbLog:
     """Open a log whose committer is a process of its own."""
-    committer = ProcessCommitter.start(path, Options(**options), clock=clock, runner=runner)  # type: ignore[arg-type]
-    return await LmdbLog.attach(committer, runner=runner)
+    process = CommitterProcess.start(path, Options(**options), runner=runner)  # type: ignore[arg-type]
+    return await LmdbLog.attach(process, clock=clock, runner=runner)
 
 
 @asynccontextmanager
@@ -140,3 +140,9 @@ def published(log: Log) -> list[Record]:
     records: list[Record] = []
     log.subscribe(records.extend)
     return records
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other processes do."""
+    while not condition():  # noqa: ASYNC110 - it sets no event here
+        await trio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""A process that commits, and dies at its next batch as a file says: before the transaction, or before its answer.
+"""A process that commits, and dies at its next transaction as a file says: before it, or after it and before its answer.
 
 The file's name is in WATCHD_TEST_DEATH, its content "before", "after", or "always" (before, and again the next time).
 """
@@ -8,25 +8,30 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from storage import committer_child, committer_wire
+from storage import committer_child
 from storage.committer import Writer
 
 DEATH = Path(os.environ["WATCHD_TEST_DEATH"])
 
 
-def answer_of(writer: Writer, request: committer_wire.Request) -> committer_wire.Answer:
-    death = DEATH.read_text() if DEATH.exists() else ""
-    if death not in ("", "always"):
-        DEATH.unlink()
-    if death == "after":
-        _answer_of(writer, request)
-    if death:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return _answer_of(writer, request)
+def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: object) -> object:
+        death = DEATH.read_text() if DEATH.exists() else ""
+        if death not in ("", "always"):
+            DEATH.unlink()
+        if death == "after":
+            call(*args)
+        if death:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*args)
+
+    return called
 
 
-_answer_of = committer_child.answer_of
-committer_child.answer_of = answer_of
-committer_child.main(*map(int, sys.argv[1:]))
+for name in ("commit", "allot", "compact"):
+    setattr(Writer, name, deadly(getattr(Writer, name)))
+committer_child.main(int(sys.argv[1]))

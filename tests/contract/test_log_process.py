@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -18,13 +19,14 @@ import trio
 import trio.testing
 
 from storage import committer_process, committer_wire, lock
-from storage.committer_child import Calls
-from storage.committer_process import ProcessCommitter
+from storage.committer_child import Service
+from storage.committer_process import CommitterProcess
 from storage.errors import AlreadyOpen, Conflict, LogClosed, LogFull, OutcomeUnknown, StorageError
+from storage.layout import State
 from storage.lmdb_log import LmdbLog
-from storage.types import Check, Record, Revision, Scope, Write
+from storage.types import NOTHING, Check, KindId, Record, Revision, Scope, Write
 from storage.verify import verify
-from tests.contract.conftest import OpenLmdb, delete, key, put
+from tests.contract.conftest import OpenLmdb, delete, key, put, until
 
 SEED = int(os.environ.get("WATCHD_KILL_SEED", "20260101"))
 ALL = Scope(b"")
@@ -38,13 +40,11 @@ SECONDS = 60.0
 """Far more than any of these tests takes; a hang fails instead of stopping the suite."""
 
 
-def committer_of(log: LmdbLog) -> ProcessCommitter:
-    assert isinstance(log._committer, ProcessCommitter)
-    return log._committer
-
-
 def pid_of(log: LmdbLog) -> int:
-    return committer_of(log).pid
+    """Return which process commits now."""
+    process = log._release.__self__  # type: ignore[attr-defined]  # what the log has been opened under
+    assert isinstance(process, CommitterProcess)
+    return process.pid
 
 
 def state_of(pid: int) -> str:
@@ -69,11 +69,6 @@ async def stop(pid: int) -> None:
 def exists(pid: int) -> bool:
     """Tell whether there is such a process, or what is left of one that nobody has waited for."""
     return Path(f"/proc/{pid}").exists()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
-        await trio.sleep(0.001)
 
 
 async def check(log: LmdbLog, published: list[Record]) -> None:
@@ -151,7 +146,7 @@ async def test_one_that_dies_idle_is_replaced_at_once(open_process: OpenLmdb) ->
     before = pid_of(log)
     with trio.fail_after(SECONDS):
         os.kill(before, signal.SIGKILL)
-        await until(lambda: pid_of(log) != before and not committer_of(log).gone)
+        await until(lambda: pid_of(log) != before and not log._committer.gone)
     assert not exists(before)
     assert (await log.append(put("ns/a"))).revision == 2
 
@@ -355,8 +350,7 @@ async def test_long_messages_arrive_whole(open_process: OpenLmdb) -> None:
 SERVER = """
 import sys, trio
 from pathlib import Path
-from storage.committer_child import Calls
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.types import KindId, Op, Write, make_key
@@ -364,8 +358,8 @@ from watchd.seams import SystemClock, ThreadRunner
 
 async def main():
     runner = ThreadRunner()
-    committer = ProcessCommitter.start(Path(sys.argv[1]), Options(cluster_id="c"), clock=SystemClock(), runner=runner)
-    log = await LmdbLog.attach(committer, runner=runner)
+    committer = CommitterProcess.start(Path(sys.argv[1]), Options(cluster_id="c"), runner=runner)
+    log = await LmdbLog.attach(committer, clock=SystemClock(), runner=runner)
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
         while sys.stdin.readline():
@@ -394,7 +388,9 @@ async def ask(server: trio.Process) -> tuple[int, int]:
     await server.stdin.send_all(b"\n")
     told = b""
     while not told.endswith(b"\n"):
-        told += await server.stdout.receive_some()
+        more = await server.stdout.receive_some()
+        assert more, "the server has ended"
+        told += more
     pid, head = map(int, told.split())
     return pid, head
 
@@ -412,15 +408,68 @@ async def test_it_ends_with_its_server_and_frees_the_data(
     assert log.head == head == 1
 
 
-def test_what_a_dead_server_has_left_in_the_socket_is_not_begun() -> None:
-    request = committer_wire.Compact(Revision(1))
-    log, committer = socket.socketpair()
-    with committer:
-        calls = Calls(committer)
-        with log:
-            log.sendall(committer_wire.framed(request) * 2)
-            assert calls.receive() == request
-        assert calls.receive() is None
+class Spy:
+    """Notes what it is asked for, in place of a Writer."""
+
+    def __init__(self) -> None:
+        self.done: list[Revision] = []
+
+    def compact(self, upto: Revision) -> State:
+        self.done.append(upto)
+        return State(NOTHING, NOTHING, 0, 0)
+
+    def allot(self, names: list[str]) -> list[KindId]:
+        return [KindId(1)] * 500_000
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[Service, Spy, socket.socket]]:
+    """What the process is, what it would write with, and its server's end of CONTROL."""
+    server, control = socket.socketpair()
+    spy = Spy()
+    with control, server, closing(Service(control, spy)) as committing:  # type: ignore[arg-type]
+        yield committing, spy, server
+
+
+def connect(service: Service, server: socket.socket) -> socket.socket:
+    """Return the calls' end of a log that the service has come to know."""
+    (calls, its_calls), (news, its_news) = socket.socketpair(), socket.socketpair()
+    with news, its_calls, its_news:
+        socket.send_fds(server, [b"c"], [its_calls.fileno(), its_news.fileno()])
+        assert service.serve_once()
+    return calls
+
+
+def test_what_a_dead_server_has_left_in_the_sockets_is_not_begun(service: tuple[Service, Spy, socket.socket]) -> None:
+    committing, spy, server = service
+    with connect(committing, server) as calls, connect(committing, server) as others:
+        calls.sendall(committer_wire.framed(committer_wire.Compact(Revision(1))))
+        assert committing.serve_once()
+        calls.sendall(committer_wire.framed(committer_wire.Compact(Revision(2))))
+        calls.close()
+        assert committing.serve_once()
+        others.sendall(committer_wire.framed(committer_wire.Compact(Revision(3))))
+        server.close()
+        assert not committing.serve_once()
+    assert spy.done == [1]
+
+
+def test_a_log_that_does_not_read_its_answer_holds_up_no_other(service: tuple[Service, Spy, socket.socket]) -> None:
+    committing, spy, server = service
+    with connect(committing, server) as slow, connect(committing, server) as other:
+        slow.sendall(committer_wire.framed(committer_wire.Allot(["pods"])))
+        assert committing.serve_once()
+        other.sendall(committer_wire.framed(committer_wire.Compact(Revision(1))))
+        assert committing.serve_once()
+        assert spy.done == [1]
+        slow.settimeout(SECONDS)
+        inflow = committer_wire.Inflow()
+        assert any(client.unsent for client in committing._clients.values())
+        while (message := inflow.take()) is None:
+            inflow.add(slow.recv(1 << 20))
+            if any(client.unsent for client in committing._clients.values()):
+                assert committing.serve_once()
+        assert len(message) > 500_000
 
 
 async def test_no_server_opens_the_data_while_a_dead_ones_process_could_commit(

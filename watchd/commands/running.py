@@ -13,7 +13,7 @@ from functools import partial
 import click
 import trio
 
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from watchd.commands.failure import CommandFailed
 from watchd.config import Config
 from watchd.groups import sole
@@ -27,7 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 logger = logging.getLogger("watchd")
 
 
-def serve(config: Config, committer: ProcessCommitter | None) -> None:
+def serve(config: Config, committer: CommitterProcess | None) -> None:
     """Serve until a signal ends it. Raises CommandFailed, and what watchd.server.run raises in groups."""
     try:
         trio.run(serve_until_signal, config, committer)
@@ -44,7 +44,7 @@ def announce(running: Running) -> None:
     sys.stdout.flush()
 
 
-async def serve_until_signal(config: Config, committer: ProcessCommitter | None) -> None:
+async def serve_until_signal(config: Config, committer: CommitterProcess | None) -> None:
     """Serve until SIGTERM or SIGINT, then end in order; a second signal ends the process at once."""
     stop = trio.Event()
     with trio.open_signal_receiver(*SIGNALS) as signals:

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from storage.committer_process import ProcessCommitter
+from storage.committer_process import CommitterProcess
 from storage.environment import Options
 from watchd.commands.logs import configure_logging
 from watchd.commands.options import config_option, serve_config, setting_option
 from watchd.config import SETTINGS, Config
-from watchd.seams import SystemClock, SystemEntropy, ThreadRunner
+from watchd.seams import SystemEntropy, ThreadRunner
 from watchd.serving.limits import raise_descriptors
 from watchd.values import Durability
 
@@ -26,7 +26,7 @@ that it gave to a thread, and a thread that reads LMDB at each of its calls."""
 logger = logging.getLogger("watchd")
 
 
-def start_committer(config: Config) -> ProcessCommitter | None:
+def start_committer(config: Config) -> CommitterProcess | None:
     """Start the process that commits; with --memory there is none. Raises StorageError."""
     if config.data_dir is None or config.memory:
         return None
@@ -35,7 +35,7 @@ def start_committer(config: Config) -> ProcessCommitter | None:
         max_bytes=config.max_bytes or None,
         relaxed=config.durability is Durability.RELAXED,
     )
-    return ProcessCommitter.start(config.data_dir, options, clock=SystemClock(), runner=ThreadRunner())
+    return CommitterProcess.start(config.data_dir, options, runner=ThreadRunner())
 
 
 def command(**flags: Any) -> None:
