@@ -179,7 +179,7 @@ def _time(time: Any, index: int) -> str:
 
 def encode(managers: Managers) -> list[Entry]:
     """Write managedFields, in the reference's order. Entries that say the same as before are the old ones."""
-    return [owned.entry if owned.entry is not None else _encode_entry(who, owned) for who, owned in _ordered(managers)]
+    return [owned.entry if owned.entry is not None else _encode_entry(who, owned, owned.fields.to_fields()) for who, owned in _ordered(managers)]
 
 
 def _ordered(managers: Managers) -> Iterable[tuple[Identity, Owned]]:
@@ -190,14 +190,22 @@ def settled(managers: Managers) -> Managers:
     """Return what managers will be read as, with reuse, when they have been written: each with its entry, in their order."""
     out: Managers = {}
     for index, (who, owned) in enumerate(_ordered(managers)):
-        if owned.entry is None:
-            entry = _encode_entry(who, owned)
-            again, out_owned = _decode_entry(entry, index, reuse=True)
-            # Most objects of a kind are owned alike: they share FieldsV1 as they share sets.
-            entry["fieldsV1"] = out_owned.fields.shared(entry["fieldsV1"])
-            out[again] = out_owned
-        else:
+        if owned.entry is not None:
             out[who] = owned
+            continue
+        # Most objects of a kind are owned alike: they share FieldsV1 as they share sets.
+        text = orjson.dumps(owned.fields.tree)
+        alike = _cache.sets.get(text)
+        if alike is not None and alike.written is not None:
+            entry = _encode_entry(who, owned, alike.written)
+            out[who] = Owned(alike, owned.api_version, owned.applied, owned.time, entry)
+            continue
+        entry = _encode_entry(who, owned, owned.fields.to_fields())
+        again, out_owned = _decode_entry(entry, index, reuse=True)
+        entry["fieldsV1"] = out_owned.fields.shared(entry["fieldsV1"])
+        # The trie is FieldsV1 in the order in which the object names its fields, as the next one of its kind will.
+        _cache.keep(text, out_owned.fields)
+        out[again] = out_owned
     return out
 
 
@@ -206,12 +214,12 @@ def _entry_order(item: tuple[Identity, Owned]) -> tuple[str, ...]:
     return (who.operation, owned.time, who.manager, owned.api_version, who.subresource)
 
 
-def _encode_entry(who: Identity, owned: Owned) -> Entry:
+def _encode_entry(who: Identity, owned: Owned, fields: dict[str, Any]) -> Entry:
     out: Entry = {"manager": who.manager} if who.manager else {}
     out |= {"operation": who.operation, "apiVersion": owned.api_version}
     if owned.time:
         out["time"] = owned.time
-    out |= {"fieldsType": FIELDS_V1, "fieldsV1": owned.fields.to_fields()}
+    out |= {"fieldsType": FIELDS_V1, "fieldsV1": fields}
     if who.subresource:
         out["subresource"] = who.subresource
     return out
@@ -313,13 +321,18 @@ class _Cache:
             self.sets.move_to_end(data)
             return found
         made = FieldSet.from_fields(fields)
-        if len(data) <= CACHE_ENTRY_BYTES:
-            self.sets[data] = made
-            self.size += len(data)
-            while self.size > self.limit:
-                gone, _ = self.sets.popitem(last=False)
-                self.size -= len(gone)
+        self.keep(data, made)
         return made
+
+    def keep(self, data: bytes, fields: FieldSet) -> None:
+        """Remember the set that FieldsV1 stand for, in whatever order they are written."""
+        if data in self.sets or len(data) > CACHE_ENTRY_BYTES:
+            return
+        self.sets[data] = fields
+        self.size += len(data)
+        while self.size > self.limit:
+            gone, _ = self.sets.popitem(last=False)
+            self.size -= len(gone)
 
 
 _cache = _Cache(CACHE_BYTES)

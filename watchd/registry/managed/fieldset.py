@@ -55,6 +55,11 @@ class FieldSet:
         """Return FieldsV1 as a JSON object of its own, in the order in which the reference writes it."""
         return _write(self.tree)
 
+    @property
+    def written(self) -> dict[str, Any] | None:
+        """FieldsV1 that nobody may change, where they have been written."""
+        return self._fields
+
     def shared(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return FieldsV1 that nobody may change: the set's own nodes where they are written alike, else what was given first."""
         if self._fields is None:
