@@ -2,6 +2,8 @@
 
 Sockets that do not block, under one epoll, and no task each: at 100,000 events a second a task's turn for each would cost more
 than reading it. Says {"ready": true} once every watch is answered; then a word says how many deliveries to expect, or to stop.
+
+A watcher whose stream the server ends, as some do where one falls behind, asks again from the last event that it has, as clients do.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httptools
 
 from benchmarks.asking import Endpoint
@@ -28,8 +31,8 @@ from watchd.serving.limits import raise_descriptors
 CONNECTING = 16
 """Connections that are made at the same time: servers' listen queues are finite."""
 
-READ_BYTES = 256 * 1024
-"""What is read of a connection at a time, at most: of one that fell behind."""
+READ_BYTES = 16 * 1024
+"""What is read of a connection at a time, at most: a TLS record. More would be memory asked of the system for each read."""
 
 CONNECT_SECONDS = 60.0
 """For a connection and the head of its answer; a server that starts a thousand of them needs a few."""
@@ -53,6 +56,7 @@ class Stream:
     def __init__(self, endpoint: Endpoint, request: Request, arrivals: Arrivals) -> None:
         """Connect, ask, and return when the head of a good answer is there. Raises ClientFailed, OSError."""
         self.arrivals = arrivals
+        arrivals.again()
         self._headed = self._over = False
         host, port = endpoint.address
         made = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
@@ -81,7 +85,7 @@ class Stream:
                 if not (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
                     return not self._over
         except (ssl.SSLWantReadError, BlockingIOError):
-            return True
+            return not self._over
         except (OSError, httptools.HttpParserError):
             return False
         return False
@@ -101,27 +105,47 @@ class Stream:
         self._over = True
 
 
+@attrs.define
+class Watcher:
+    """One watcher, whatever its streams."""
+
+    name: str
+    """Of the object that it watches, "" for all of them."""
+    arrivals: Arrivals
+    stream: Stream | None = None
+
+
 class Group:
     """All watchers of a job."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         """Connect them. Raises ClientFailed, OSError."""
-        endpoint = Endpoint(job["url"], job["token"], job["ca"])
-        dialect = DIALECTS[job["dialect"]]
-        names: list[str] = job["names"] or [""] * job["watchers"]
-
-        def connect(name: str) -> Stream:
-            arrivals = Arrivals(job["updates"], time.monotonic_ns, dialect, name)
-            return Stream(endpoint, dialect.watch(job["after"], name), arrivals)
-
-        with ThreadPoolExecutor(CONNECTING) as pool:
-            self.streams = list(pool.map(connect, names))
+        self._endpoint = Endpoint(job["url"], job["token"], job["ca"])
+        self._dialect = DIALECTS[job["dialect"]]
+        self.watchers = [
+            Watcher(name, Arrivals(job["updates"], time.monotonic_ns, self._dialect, after=int(job["after"]), name=name))
+            for name in job["names"] or [""] * job["watchers"]
+        ]
         self.ended = 0
-        """Streams that were at an end before the job was."""
-        self._by_descriptor = {stream.socket.fileno(): stream for stream in self.streams}
+        """Streams that the server has ended."""
+        self._watching: dict[int, Watcher] = {}
+        """By the descriptor of their stream."""
         self._epoll = select.epoll()
-        for descriptor in self._by_descriptor:
-            self._epoll.register(descriptor, select.EPOLLIN)
+        self._connecting = ThreadPoolExecutor(CONNECTING)
+        for made in [self._connecting.submit(self._connect, watcher) for watcher in self.watchers]:
+            made.result()
+
+    def _connect(self, watcher: Watcher) -> None:
+        """Open a watcher's stream and have it read from then on. Raises ClientFailed, OSError."""
+        asked = self._dialect.watch(str(watcher.arrivals.revision), watcher.name)
+        watcher.stream = Stream(self._endpoint, asked, watcher.arrivals)
+        descriptor = watcher.stream.socket.fileno()
+        self._watching[descriptor] = watcher
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def close(self) -> None:
+        """Have nobody connect any more."""
+        self._connecting.shutdown(wait=False, cancel_futures=True)
 
     def run(self) -> bool:
         """Read until the parent has said how many deliveries to expect and they are here; False where it says to stop.
@@ -133,7 +157,7 @@ class Group:
         if heard.get("stop"):
             return False
         expected, before, moved = heard["expect"], -1, time.monotonic()
-        while (seen := sum(stream.arrivals.seen for stream in self.streams)) < expected:
+        while (seen := sum(watcher.arrivals.seen for watcher in self.watchers)) < expected:
             if seen != before:
                 before, moved = seen, time.monotonic()
             elif time.monotonic() - moved > STALL_SECONDS:
@@ -145,7 +169,7 @@ class Group:
     def counts(self) -> dict[str, int]:
         """Return what all of them have counted."""
         names = ("duplicated", "disordered", "odd", "bytes")
-        return {name: sum(getattr(stream.arrivals, name) for stream in self.streams) for name in names} | {"ended": self.ended}
+        return {name: sum(getattr(watcher.arrivals, name) for watcher in self.watchers) for name in names} | {"ended": self.ended}
 
     def _read_until_heard(self) -> dict[str, Any]:
         """Read streams until the parent has said a line; its end is a word to stop."""
@@ -169,12 +193,16 @@ class Group:
         """Read what has come on all streams once; tell whether the parent has said something."""
         said = False
         for descriptor, _ in self._epoll.poll(timeout):
-            stream = self._by_descriptor.get(descriptor)
-            if stream is None:
+            watcher = self._watching.get(descriptor)
+            if watcher is None or watcher.stream is None:
                 said = True
-            elif not stream.read():
-                self._epoll.unregister(descriptor)
+            elif not watcher.stream.read():
                 self.ended += 1
+                self._epoll.unregister(descriptor)
+                del self._watching[descriptor]
+                watcher.stream.socket.close()
+                # Where it is refused, the events that it lacks are lost.
+                self._connecting.submit(self._connect, watcher)
         return said
 
 
@@ -199,8 +227,9 @@ def main() -> None:
     cpu = time.process_time()
     say(ready=True)
     if group.run():
-        Path(job["file"]).write_bytes(b"".join(stream.arrivals.at.tobytes() for stream in group.streams))
+        Path(job["file"]).write_bytes(b"".join(watcher.arrivals.at.tobytes() for watcher in group.watchers))
         say(cpu=time.process_time() - cpu, **group.counts())
+    group.close()
 
 
 if __name__ == "__main__":

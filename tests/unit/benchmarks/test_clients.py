@@ -1,24 +1,31 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from array import array
 from base64 import b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from benchmarks.asking import Endpoint
 from benchmarks.clients.arrivals import Arrivals
 from benchmarks.clients.client import Load
 from benchmarks.clients.connection import Connection
 from benchmarks.clients.dialect import Etcd, Kubernetes
 from benchmarks.clients.fanout import Paced, fanout, shares
 from benchmarks.clients.kbench import read_line
+from benchmarks.clients.process import WATCHERS, working
 from benchmarks.clients.worker import Pool
 from benchmarks.errors import ClientFailed
 from benchmarks.figures import Figure
+from benchmarks.processes import STOP_SECONDS
 from benchmarks.widgets import name_of, widget
 
 
@@ -29,7 +36,7 @@ def event(revision: int, number: int) -> bytes:
 
 def watcher(updates: int = 5, name: str = "") -> Arrivals:
     ticks = count(1)
-    return Arrivals(updates, lambda: next(ticks), Kubernetes(), name)
+    return Arrivals(updates, lambda: next(ticks), Kubernetes(), name=name)
 
 
 def test_every_event_is_seen_whatever_the_pieces():
@@ -72,6 +79,60 @@ def test_a_watcher_of_one_object_counts_no_other():
     seen = watcher(name=name_of(2))
     seen.feed(event(11, 1) + event(12, 2))
     assert (seen.seen, seen.odd) == (1, 1)
+
+
+def test_another_stream_goes_on_where_the_last_has_ended():
+    seen = watcher()
+    seen.feed(event(11, 1) + event(12, 2)[:40])
+    assert seen.revision == 11
+    seen.again()
+    seen.feed(event(12, 2) + event(13, 3))
+    assert (seen.seen, seen.duplicated, seen.disordered, seen.odd) == (3, 0, 0, 0)
+
+
+@pytest.fixture
+def cutting() -> Iterator[tuple[Endpoint, list[str]]]:
+    """A server that ends its first watch in the middle of an event, and what it was asked for."""
+    asked: list[str] = []
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            if len(asked) == 1:
+                self.wfile.write(event(11, 1) + event(12, 2)[:40])
+            else:
+                self.wfile.write(event(12, 2) + event(13, 3))
+                over.wait(STOP_SECONDS)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield Endpoint(f"http://127.0.0.1:{server.server_port}", ""), asked
+        over.set()
+        server.shutdown()
+        serving.join()
+
+
+def test_a_watcher_whose_stream_is_ended_asks_again_from_its_last_event(cutting: tuple[Endpoint, list[str]], tmp_path: Path):
+    endpoint, asked = cutting
+    job = {"dialect": "kubernetes", "watchers": 1, "names": [], "updates": 3, "after": "10", "file": str(tmp_path / "arrivals")}
+    with working(WATCHERS, job, endpoint) as process:
+        process.tell(expect=3)
+        said = process.hear()
+    assert {name: said[name] for name in ("ended", "odd", "duplicated", "disordered")} == {
+        "ended": 1,
+        "odd": 0,
+        "duplicated": 0,
+        "disordered": 0,
+    }
+    assert all(array("q", (tmp_path / "arrivals").read_bytes())[1:])
+    assert [path.rpartition("=")[2] for path in asked] == ["10", "11"]
 
 
 def put_event(*updates: tuple[int, int]) -> bytes:
