@@ -8,6 +8,7 @@ socket is full, it joined meanwhile, it is shown its first event otherwise) leav
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -19,12 +20,14 @@ import trio
 from storage.bus import Cursor
 from storage.errors import StorageError
 from storage.types import Revision, Scope
-from watchd.api.message import Line, SinkClosed
+from watchd.api.message import Line
 from watchd.api.metrics import WatchEvents
 from watchd.api.plans import WatchCore, WatchPlan
 from watchd.registry.frames import Watched
 from watchd.serving.chunks import chunk
 from watchd.status import StatusError
+
+log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 1000
 """Records in one send at the most."""
@@ -81,7 +84,7 @@ class Member:
             return False
         try:
             went = self._line.share(data, framed)
-        except (SinkClosed, OSError) as error:
+        except Exception as error:  # The boundary of one member: whatever it meets is raised where it helps itself.  # noqa: BLE001
             self.error = error
             self.wake()
             return False
@@ -234,6 +237,10 @@ class Groups:
             joined = await self._core.frames.join(group.key[0], batch.records)
         except (StorageError, StatusError, trio.ClosedResourceError):
             # Each of them meets it by itself, and tells its client.
+            group.dissolve()
+            return
+        except Exception:  # The boundary of one group: each of them meets it by itself, and the other groups do not.
+            log.exception("a group of watchers cannot be served in line")
             group.dissolve()
             return
         seconds = 0.0

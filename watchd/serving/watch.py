@@ -15,7 +15,7 @@ import trio
 
 from storage.errors import Compacted, LogClosed
 from storage.types import Record, Revision
-from watchd.api.message import Line, Sink, SinkClosed
+from watchd.api.message import Line, Sink
 from watchd.api.plans import WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
 from watchd.registry.translated import wanted
@@ -234,7 +234,9 @@ class LineWatch(Watch):
 
     async def advance(self, wake: Callable[[], object]) -> bool:
         """Do what there is to do, and be served by a group then; False at the watch's end. Raises SinkClosed."""
-        self._leave()
+        error = self._leave()
+        if error is not None:
+            raise error
         if not await self._step():
             return False
         alone = self._opening is not None
@@ -244,17 +246,17 @@ class LineWatch(Watch):
 
     def close(self) -> None:
         """Leave the group, and count it no longer."""
-        with suppress(SinkClosed, OSError):
-            self._leave()
+        self._leave()
         super().close()
 
-    def _leave(self) -> None:
+    def _leave(self) -> Exception | None:
+        """Leave the group; return why nothing more can be written, if that is so."""
         member, self._member = self._member, None
-        if member is not None:
-            self._plan.retirement.end_calling(member.wake)
-            self._after = member.leave()
-            if member.error is not None:
-                raise member.error
+        if member is None:
+            return None
+        self._plan.retirement.end_calling(member.wake)
+        self._after = member.leave()
+        return member.error
 
     async def _flush(self) -> None:
         await self._line.flush()

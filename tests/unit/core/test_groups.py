@@ -78,10 +78,11 @@ async def test_a_member_whose_socket_is_full_is_sent_its_rest_and_comes_back(cor
     assert len(sink.shared) == 2, "it is served in line again"
 
 
-async def test_an_error_ends_its_own_member_alone(core, samples, make_sink):
+@pytest.mark.parametrize("error", [OSError, AssertionError])
+async def test_an_error_ends_its_own_member_alone(core, samples, make_sink, error):
     class Broken(make_sink):
         def share(self, data, framed):
-            raise OSError("the cable is cut")
+            raise error("the cable is cut")
 
     broken = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}", Broken())
     sound = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}")
@@ -117,6 +118,27 @@ async def test_what_cannot_be_read_any_more_is_told_by_each_member(core, samples
         await watch.end()
         assert [event["object"]["code"] for event in watch.events] == [410]
     assert core.groups.watchers == 0
+
+
+async def test_an_error_that_nobody_expected_ends_its_own_group_alone(core, samples, monkeypatch, caplog):
+    broken = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
+    sound = await core.watch(samples.namespaces, f"resourceVersion={core.log.head}")
+    await core.settle()
+    join = core.watching.frames.join
+
+    async def fail(watched, records):
+        if watched.view.kind.names.plural == "configmaps" and records:
+            raise ZeroDivisionError("of a conversion")
+        return await join(watched, records)
+
+    monkeypatch.setattr(core.watching.frames, "join", fail)
+    await core.config_map("a")
+    for watch in broken:
+        await watch.end()
+        assert isinstance(watch.failure, ZeroDivisionError)
+    await core.namespace("n")
+    await sound.until(1)
+    assert "served in line" in caplog.text
 
 
 async def test_others_have_a_turn_within_a_walk(core, samples, slices):
