@@ -36,6 +36,11 @@ BATCH_BYTES = 64 << 10
 """Bytes of bodies in one send, about: enough to make the cost of a send vanish, and all that a member whose socket is full
 leaves behind."""
 
+LINE_BYTES = 2 * BATCH_BYTES
+"""Bytes of one send in line at the most. What is larger, which is a single large object, each member sends by itself, piece by
+piece as its client takes it: all members' sockets would be full of it at once, and what they did not take would be kept for each.
+"""
+
 SLICE_SECONDS = 0.001
 """How long members are served before others have a turn of the loop, at the least."""
 
@@ -259,10 +264,10 @@ class Groups:
         for member in list(group.members):
             if member.after >= upto:
                 continue
-            if member.after >= first or member.alone:
+            if member.after >= first or member.alone or len(data) > LINE_BYTES:
                 member.wake()
-                continue
-            took += member.serve(group, data, framed, upto)
+            else:
+                took += member.serve(group, data, framed, upto)
             now = perf_counter()
             if now >= self._slice_end:
                 seconds += now - begun

@@ -120,6 +120,19 @@ async def test_what_cannot_be_read_any_more_is_told_by_each_member(core, samples
     assert core.groups.watchers == 0
 
 
+async def test_a_large_object_is_sent_by_each_member_as_its_client_takes_it(core, samples):
+    watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
+    await core.settle()
+    await core.config_map("large", data={"key": "v" * (128 << 10)})
+    await core.settle()
+    assert [watch.sink.shared for watch in watches] == [[]] * 3, "what a client does not take would be kept whole for each"
+    await core.config_map("small")
+    await core.settle()
+    head = core.log.head
+    assert [len(watch.sink.shared) for watch in watches] == [1] * 3
+    assert [watch.brief for watch in watches] == [[("ADDED", "large", head - 1), ("ADDED", "small", head)]] * 3
+
+
 async def test_an_error_that_nobody_expected_ends_its_own_group_alone(core, samples, monkeypatch, caplog):
     broken = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
     sound = await core.watch(samples.namespaces, f"resourceVersion={core.log.head}")
