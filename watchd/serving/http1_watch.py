@@ -71,13 +71,15 @@ class Http1Watch:
     def hear(self) -> None:
         """The client has said something, or left."""
         self._heard = True
-        self.wake()
+        self._wake()
 
     async def _listen(self) -> None:
         """Take what the client said. To close one direction is to leave, as in the reference. Raises SinkClosed then."""
         self._heard = False
         # More than a part of a TLS record may be long in coming: the watch goes on meanwhile.
-        with trio.CancelScope() as self._listening:
+        with trio.CancelScope(deadline=self.watching.until) as self._listening:
+            if self._woken:
+                self._listening.cancel()
             data = await self._reader.transport.receive()
             if not data:
                 raise SinkClosed("the client has left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import pytest
@@ -10,6 +11,8 @@ import trio
 from tests.unit.serving.watches import Waiting
 from watchd.api.message import Response
 from watchd.serving import parking
+from watchd.serving.http1_body import Reader
+from watchd.serving.http1_watch import Http1Watch
 from watchd.serving.transport import RECEIVE
 
 JSON = [("Content-Type", "application/json")]
@@ -119,6 +122,50 @@ async def test_half_a_record_holds_nothing_up(open_door, watch, api):
         api.watches[0].stop()
         assert b"bookmark\n" in await read(stream, b"bookmark\n")
         await trio.aclose_forcefully(stream)
+
+
+async def test_half_a_record_does_not_keep_its_time_from_coming(open_door, watch, api, until):
+    async with open_door(api) as door:
+        stream = await watch(door, tls=True)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        turns, advance = [], api.watches[0].advance
+
+        async def counted(wake):
+            turns.append(wake)
+            return await advance(wake)
+
+        api.watches[0].advance = counted
+        api.watches[0].until = -1.0
+        await stream.transport_stream.send_all(struct.pack("!BHH", 23, 0x0303, 1000) + b"x")
+        await until(lambda: turns)
+        await trio.aclose_forcefully(stream)
+
+
+class Silent:
+    """A transport whose client has begun something and does not end it."""
+
+    async def receive(self):
+        await trio.sleep_forever()
+
+
+async def test_a_word_of_its_client_does_not_hide_that_there_is_something_to_do(autojump_clock):
+    turns = []
+
+    class Counted:
+        until = math.inf
+
+        async def advance(self, _wake):
+            turns.append(self)
+            return True
+
+    watch = Http1Watch(Counted(), None, Reader(Silent()), lambda: None, follows=True)
+    await watch.go_on()
+    watch.hear()
+    # Its group's walk finds its socket full before it has its task.
+    watch.wake()
+    with trio.fail_after(5):
+        await watch.go_on()
+    assert len(turns) == 2
 
 
 async def test_bytes_that_are_no_tls_end_it(open_door, watch, api, until):
