@@ -189,6 +189,9 @@ class WatchBus:
             raise Compacted(after, self._log.floor)
         entry = self._enter(scope)
         cursor = Cursor(self, entry, after)
+        if after >= self._head:
+            # From the start: it may be long until it is read or waits, and compaction must not pass one that misses nothing.
+            cursor._follow()  # noqa: SLF001 - a cursor is the bus's other half
         self._open.add(cursor)
         return cursor
 

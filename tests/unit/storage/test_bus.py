@@ -190,6 +190,17 @@ async def test_a_caught_up_cursor_follows_between_calls_too(bus, log, make_write
     assert await take(cursor) == [22, 24]
 
 
+async def test_a_cursor_follows_from_where_it_was_made(bus, log, make_writer):
+    pods, nodes = make_writer(log, PODS), make_writer(log, KindId(2))
+    cursor = bus.cursor(KIND, bus.head)
+    for _ in range(20):
+        await nodes.put("n")
+    await log.compact(log.head)
+    assert (cursor.position, bus.lag()) == (20, 0)
+    await pods.put("p")
+    assert await take(cursor) == [21]
+
+
 async def test_a_cursor_with_records_outstanding_is_passed_by_compaction(bus, log, writer):
     cursor = bus.cursor(KIND, bus.head)
     for _ in range(5):
@@ -445,14 +456,15 @@ async def test_a_closed_cursor_keeps_its_position_and_leaves_nothing_behind(bus,
     with trio.move_on_after(0):
         await bus.wait_for(Revision(9), 1)
     for scope in scopes:
+        name = f"name={scope.tag[1] if scope.tag else 'a'}"
         with bus.cursor(scope, bus.head) as cursor, bus.cursor(scope, bus.head):
-            await writer.put("ns/a", "name=a")
+            await writer.put("ns/a", name)
             await take(cursor)
             assert bus.statistics().cursors == 2
             assert bus.statistics().scopes == 1
         position = cursor.position
         assert position == bus.head
-        await writer.put("ns/a", "name=a")
+        await writer.put("ns/a", name)
         assert cursor.position == position
         cursor.close()
         with pytest.raises(trio.ClosedResourceError):
