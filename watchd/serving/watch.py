@@ -178,9 +178,12 @@ class Watch:
             trio.move_on_at(self.until) as wait,
             self._plan.retirement.calling(wait.cancel),
         ):
-            if cursor.notify(due.set):
-                await due.wait()
-            self._after = cursor.position
+            try:
+                if cursor.notify(due.set):
+                    await due.wait()
+            finally:
+                # Also when its time has come: compaction may have passed where it began to wait.
+                self._after = cursor.position
 
     def _set_next_bookmark(self) -> None:
         if self._plan.bookmarks:

@@ -262,6 +262,34 @@ async def test_quiet_watch_outlives_compaction(core, samples):
     assert watch.brief == [("ADDED", "a", core.log.head)]
 
 
+@pytest.mark.parametrize("query", ["timeoutSeconds=600", "timeoutSeconds=30", "timeoutSeconds=30&allowWatchBookmarks=true"])
+async def test_quiet_watch_whose_time_comes_behind_compaction_ends_well(core, samples, autojump_clock, query):
+    watch = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}&{query}")
+    await core.settle()
+    for number in range(20):
+        await core.namespace(f"n{number}")
+    await core.log.compact(core.log.head)
+    await watch.end()
+    assert [event["type"] for event in watch.events] == ["BOOKMARK"] * ("allowWatchBookmarks" in query)
+    assert watch.bookmarks == [core.log.head] * len(watch.events)
+
+
+async def test_quiet_watch_whose_client_takes_nothing_outlives_compaction(core, samples, make_sink):
+    sink = make_sink()
+    watch = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}", sink)
+    await core.settle()
+    sink.block()
+    await core.config_map("a")
+    await core.settle()
+    for number in range(20):
+        await core.namespace(f"n{number}")
+    await core.log.compact(core.log.head)
+    sink.unblock()
+    await core.config_map("b")
+    await core.settle()
+    assert [name for _, name, _ in watch.brief] == ["a", "b"]
+
+
 async def test_future_revision_waits_in_silence(core, samples, autojump_clock):
     start = core.log.head
     watch = await core.watch(samples.config_maps, f"resourceVersion={start + 3}&timeoutSeconds=100")
