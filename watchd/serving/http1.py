@@ -135,7 +135,7 @@ class Http1Connection:
         """Cut the connection off, whatever it does."""
         self._aborted = True
         if self.parked:
-            self._unpark()
+            self.unpark()
             self._finish(close=True)
             self._parking.left(self)
             return
@@ -405,18 +405,21 @@ class Http1Connection:
             if not watch.chunked:
                 reset_on_close(self._transport.sock)
             raise SinkClosed("a watch was cut off") from error
-        self.parked = True
+        if self._aborted:
+            # Within its last step, in which nothing was written that would have failed.
+            raise SinkClosed("the connection was cut off")
         if watch.listens:
             self._parking.enter(self._transport.sock, watch.hear)
+        self.parked = True
         self._deadlines.set(self, watch.watching.until)
         return False
 
     def _wake(self) -> None:
         if self.parked:
-            self._unpark()
             self._parking.resume(self)
 
-    def _unpark(self) -> None:
+    def unpark(self) -> None:
+        """Take it back from where it waits: it is to run again, or to end."""
         self.parked = False
         self.deadline = math.inf
         self._parking.leave(self._transport.sock)

@@ -38,15 +38,17 @@ class Parking:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hear for those that are parked, and run those that go on, until cancelled."""
-        try:
-            async with trio.open_nursery() as self._nursery:
-                task_status.started()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
                 while True:
                     # Linux and macOS have selectors that can be waited for themselves.
                     await trio.lowlevel.wait_readable(self._selector.fileno())
                     await self._hear()
-        finally:
-            self._nursery = None
+            finally:
+                # Before the nursery's end, from which on it takes no task.
+                self._nursery = None
 
     async def _hear(self) -> None:
         """Tell those whose clients said something. Thousands may leave at once: others have their turns meanwhile."""
@@ -71,10 +73,11 @@ class Parking:
             self._selector.unregister(sock)
 
     def resume(self, connection: Http1Connection) -> None:
-        """Run a connection in a task again, or cut it off where none is to run any more."""
+        """Run a parked connection in a task again, or cut it off where none is to run any more."""
         if self._nursery is None:
             connection.abort()
         else:
+            connection.unpark()
             self._nursery.start_soon(self._attend, connection)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 
@@ -13,6 +14,7 @@ from watchd.api.message import Response
 from watchd.serving import parking
 from watchd.serving.http1_body import Reader
 from watchd.serving.http1_watch import Http1Watch
+from watchd.serving.parking import Parking
 from watchd.serving.transport import RECEIVE
 
 JSON = [("Content-Type", "application/json")]
@@ -219,3 +221,33 @@ async def test_many_that_leave_at_once_leave_others_their_turns(open_door, watch
             await trio.lowlevel.checkpoint()
             seen.add(len(api.watches))
         assert len(seen) > 10
+
+
+async def test_what_cannot_be_heard_for_is_ended(open_door, api, until, monkeypatch):
+    def full(_self, _sock, _hear):
+        raise OSError(errno.ENOSPC, "as many as the kernel allows")
+
+    monkeypatch.setattr(Parking, "enter", full)
+    async with open_door(api) as door:
+        stream = await door.connect()
+        await stream.send_all(GET % b"watch")
+        await read(stream, b"event\n")
+        await until(lambda: not api.watches)
+        await trio.aclose_forcefully(stream)
+
+
+async def test_what_is_woken_when_nothing_runs_any_more_leaves_nothing_behind(open_door, watch, api, monkeypatch):
+    parkings, enter = [], Parking.enter
+
+    def noted(self, sock, hear):
+        parkings.append(self)
+        enter(self, sock, hear)
+
+    monkeypatch.setattr(Parking, "enter", noted)
+    async with open_door(api) as door:
+        stream = await watch(door, tls=False)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        monkeypatch.setattr(parkings[0], "_nursery", None)
+        api.watches[0].stop()
+        assert not api.watches
+        await trio.aclose_forcefully(stream)
