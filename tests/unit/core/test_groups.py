@@ -7,8 +7,10 @@ from random import Random  # noqa: TID251 - from a seed that is printed
 import pytest
 import trio
 
+from conversion.webhook import Translations
 from storage.errors import Compacted
 from watchd.serving import groups
+from watchd.status import internal
 
 SEEDS = range(12)
 
@@ -268,3 +270,46 @@ async def test_each_event_reaches_each_watcher_once_and_in_order(core, samples, 
     for after, watch in comings.left:
         expected = [event for event in witness.brief if event[2] > after]
         assert watch.brief == expected[: len(watch.brief)]
+
+
+class Webhook:
+    """Conversions that take a while, and fail now and then, by chance."""
+
+    def __init__(self, core, chance):
+        self.join, self.chance = core.watching.frames.join, chance
+
+    async def __call__(self, watched, records):
+        for _ in range(self.chance.randrange(12)):
+            await trio.lowlevel.checkpoint()
+        if records and self.chance.random() < 0.03:
+            raise internal("the webhook has failed")
+        return await self.join(watched, records)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_slow_and_failing_webhook_loses_no_event_and_leaves_nothing_behind(core, samples, slices, monkeypatch, seed):
+    print("seed", seed)
+    chance = Random(seed)
+    comings = Comings(core, samples, chance)
+    retirement = core.endpoint("configmaps").retirement
+    join = core.watching.frames.join
+    # A kind is frozen; a webhook's is served by a task of its group's own.
+    monkeypatch.setitem(vars(core.endpoint("configmaps").kind), "translations", Translations("ConfigMap", ["v1"], None, None))
+    monkeypatch.setattr(core.watching.frames, "join", Webhook(core, chance))
+    for _ in range(150):
+        await comings.turn()
+    for _, watch in comings.watches:
+        watch.sink.unblock()
+    await core.settle()
+    monkeypatch.setattr(core.watching.frames, "join", join)
+    witness = await core.watch(samples.config_maps, f"resourceVersion={comings.start}")
+    await core.settle()
+    for after, watch in comings.watches + comings.left:
+        expected = [event for event in witness.brief if event[2] > after]
+        assert watch.brief == (expected[: len(watch.brief)] if watch.ended.is_set() else expected)
+    for _, watch in comings.watches:
+        watch.sink.close()
+    witness.sink.close()
+    await core.settle()
+    assert core.groups.watchers == core.bus.statistics().cursors == len(core.groups._groups) == 0
+    assert retirement._calls == {}
