@@ -85,7 +85,7 @@ class CommitterProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[its_control.fileno(), self._lock.descriptor],
-                    env={**os.environ, "PYTHONPATH": _search_path()},
+                    env={**os.environ, "PYTHONPATH": search_path()},
                     # Ctrl-C goes to the terminal's whole process group.
                     process_group=0,
                 )
@@ -168,6 +168,6 @@ class CommitterProcess:
             return self._process.wait()
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """Return where this process finds modules, this package first: it may be known to an import hook alone."""
     return os.pathsep.join([str(Path(__file__).parents[1]), *map(os.path.abspath, sys.path)])

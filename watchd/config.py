@@ -35,6 +35,7 @@ from watchd.values import (
     parse_port_range,
     parse_service_ranges,
     parse_size,
+    parse_workers,
 )
 
 
@@ -177,6 +178,14 @@ class Config:
             parse_size, "Refuse writes with 507 once the log takes so much disk; 0 leaves it to the disk.", "SIZE"
         ),
     ] = 0
+    workers: Annotated[
+        int,
+        About(
+            parse_workers,
+            "Processes that serve, one for each core at the most. With more than one, node ports of Services are not allocated.",
+            "NUMBER",
+        ),
+    ] = 1
     event_ttl: Annotated[float, About(parse_duration, "How long Events are kept.", "DURATION", "1h")] = 3600.0
     service_cluster_ip_range: Annotated[
         tuple[Network, ...],
@@ -244,6 +253,8 @@ class Config:
                 f"insecure_http: {self.insecure_http} can be reached from other machines; without TLS only loopback "
                 "addresses are served"
             )
+        if self.memory and self.workers > 1:
+            raise ConfigError("workers: what is in the memory of one process is not in that of another; leave one of the two out")
         if self.memory and self.durability is Durability.RELAXED:
             raise ConfigError("durability: nothing is durable with memory; leave one of the two out")
 

@@ -23,12 +23,12 @@ from storage import compact
 from storage.bus import WatchBus
 from storage.committer_process import CommitterProcess
 from storage.compact import Retention
-from storage.errors import LogClosed
+from storage.errors import LogClosed, StorageError
 from storage.lmdb_log import LmdbLog
 from storage.lock import DirectoryLock
 from storage.log import Log
 from storage.memory_log import MemoryLog
-from storage.types import Record
+from storage.types import Publish, Record
 from watchd import extension
 from watchd.admission.certificate_requests import CertificateRequests
 from watchd.admission.chain import Chain, Member
@@ -37,7 +37,7 @@ from watchd.admission.definition_lifecycle import DefinitionLifecycle
 from watchd.admission.limitranger import LimitRanger
 from watchd.admission.namespace_lifecycle import NamespaceLifecycle
 from watchd.admission.pod_classes import PodClasses
-from watchd.admission.pools import AddressPool, PortPool
+from watchd.admission.pools import AddressPool, NoPorts, PortPool
 from watchd.admission.resourcequota import ResourceQuota
 from watchd.admission.service_stock import restock
 from watchd.admission.volumes import Volumes
@@ -86,8 +86,9 @@ from watchd.seams import Clock, Entropy, Runner
 from watchd.serving.door import Limits, serve
 from watchd.serving.groups import Groups
 from watchd.serving.listeners import Bound, Listener, Tls, advertised
-from watchd.serving.served import Served
+from watchd.serving.served import Handle, Served
 from watchd.serving.stream import Streams
+from watchd.share import Freshness, Share
 from watchd.status import StatusError
 from watchd.values import Durability
 from watchd.webhooks import caller, open_webhooks
@@ -132,12 +133,14 @@ async def run(
     entropy: Entropy,
     runner: Runner,
     committer: CommitterProcess | None = None,
+    share: Share | None = None,
     stop: trio.Event | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop` is set, then end in order. Started when /readyz answers ok.
 
-    `committer` was started for the data directory and ends with the server; without one this process commits.
+    `committer` was started for the data directory and ends with the server; without one this process commits. `share` says
+    that this is one of several workers, which have a committer in common.
 
     Raises:
         StartError: the data directory cannot be used.
@@ -149,13 +152,14 @@ async def run(
     """
     stop = trio.Event() if stop is None else stop
     with _directory(config) as directory:
-        async with _open_log(config, directory, committer, clock=clock, entropy=entropy, runner=runner) as log:
+        async with _open_log(config, directory, committer, share, clock=clock, entropy=entropy, runner=runner) as log:
             names = [config.bind.host, *config.tls_san] if not config.bind.wildcard else list(config.tls_san)
             credentials = await runner.run_sync(partial(prepare, directory, names, clock=clock))
             await _serve(
                 config,
                 log,
                 credentials,
+                share,
                 clock=clock,
                 entropy=entropy,
                 runner=runner,
@@ -182,6 +186,7 @@ async def _open_log(
     config: Config,
     directory: Path,
     committer: CommitterProcess | None,
+    share: Share | None,
     *,
     clock: Clock,
     entropy: Entropy,
@@ -193,6 +198,8 @@ async def _open_log(
     if config.memory:
         lock = await runner.run_sync(_lock, directory)
         log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
+    elif share is not None:
+        log = await LmdbLog.join(directory, share.options, share.connection, share.renew, clock=clock, runner=runner)
     elif committer is not None:
         log = await LmdbLog.attach(committer, clock=clock, runner=runner)
     else:
@@ -244,6 +251,7 @@ class _Parts:
     """What is made over an open log."""
 
     bus: WatchBus
+    publish: Publish
     store: Store
     api: API
     groups: Groups
@@ -252,7 +260,15 @@ class _Parts:
 
 
 async def _make_parts(
-    config: Config, log: Log, credentials: Credentials, health: Health, *, clock: Clock, entropy: Entropy, runner: Runner
+    config: Config,
+    log: Log,
+    credentials: Credentials,
+    health: Health,
+    share: Share | None,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    runner: Runner,
 ) -> _Parts:
     """Make everything between the log and the doors. Raises TokenFileError."""
     tokens = read_token_file(config.token_auth_file) if config.token_auth_file is not None else {}
@@ -272,9 +288,11 @@ async def _make_parts(
         log, registry, clock=clock, entropy=entropy, admission=admission, observe_append=metrics.append_seconds.observe
     )
     quota.store = store
-    ports = config.service_node_port_range
-    addresses = AddressPool(store, config.service_cluster_ip_range, entropy)
-    store.stocks["", "services"] = await restock(store, addresses, PortPool(ports.first, ports.last, entropy))
+    range_ = config.service_node_port_range
+    addresses = AddressPool(store, config.service_cluster_ip_range, entropy, shared=share is not None)
+    ports = PortPool(range_.first, range_.last, entropy) if share is None else NoPorts()
+    repair = share is None or share.first
+    store.stocks["", "services"] = await restock(store, addresses, ports, repair=repair)
 
     def publish(records: list[Record]) -> None:
         metrics.batch_size.observe(len(records))
@@ -311,7 +329,7 @@ async def _make_parts(
         metrics=metrics,
         pages=pages,
     )
-    return _Parts(bus, store, api, groups, ledger, issuer)
+    return _Parts(bus, publish, store, api, groups, ledger, issuer)
 
 
 def _openapi(registry: Registry, clock: Clock, runner: Runner) -> Answer:
@@ -333,6 +351,7 @@ async def _serve(
     config: Config,
     log: Log,
     credentials: Credentials,
+    share: Share | None,
     *,
     clock: Clock,
     entropy: Entropy,
@@ -344,26 +363,33 @@ async def _serve(
     health = _health(config, log)
     async with open_webhooks() as webhooks, trio.open_nursery() as background:
         await background.start(log.run)
-        parts = await _make_parts(config, log, credentials, health, clock=clock, entropy=entropy, runner=runner)
+        parts = await _make_parts(config, log, credentials, health, share, clock=clock, entropy=entropy, runner=runner)
         await background.start(parts.groups.run)
         custom = Definitions(parts.store, parts.bus, partial(caller, webhooks), entropy.uid)
-        await _start_controllers(background, config, parts, custom, credentials, health)
-        background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
+        await custom.load()
+        handle: Handle = parts.api.handle
+        first = share is None or share.first
+        if first:
+            await _start_controllers(background, config, parts, custom, credentials, health)
+            background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
+        elif "definitions" in config.controllers:
+            handle = await _follow_first(background, log, parts, custom, health)
         async with trio.open_nursery() as doors:
             shutdown = trio.Event()
             limits = Limits(grace=config.shutdown_grace)
             bound: list[Bound] = await doors.start(
                 partial(
                     serve,
-                    Served(parts.api.handle, entropy),
-                    _listeners(config, credentials),
+                    Served(handle, entropy),
+                    _listeners(config, credentials, share),
                     shutdown=shutdown,
                     limits=limits,
                 )
             )
             urls = {door.scheme: door.url for door in reversed(bound)}
-            await runner.run_sync(credentials.write_kubeconfig, urls["https"])
-            await _start_kubernetes_service(background, config, parts, bound, health)
+            if first:
+                await runner.run_sync(credentials.write_kubeconfig, urls["https"])
+                await _start_kubernetes_service(background, config, parts, bound, health)
             health.started()
             task_status.started(Running(urls["https"], urls.get("http"), credentials, log, health))
             # Only now: watches from before the start are served from the log until then.
@@ -389,7 +415,6 @@ async def _start_controllers(
 ) -> None:
     """Start what makes a bare API server livable, each under a supervisor. Raises StartError."""
     store, bus = parts.store, parts.bus
-    await custom.load()
     namespaces = Namespaces(store, bus)
     try:
         await namespaces.create_initial()
@@ -411,6 +436,42 @@ async def _start_controllers(
         await nursery.start(supervisor.run)
 
 
+@attrs.frozen
+class _Followed:
+    """Custom kinds as the first worker has settled them."""
+
+    custom: Definitions
+    freshness: Freshness
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the definitions until cancelled or the log closes."""
+        await self.custom.follow(self.freshness.installed, task_status=task_status)
+
+
+async def _follow_first(nursery: trio.Nursery, log: Log, parts: _Parts, custom: Definitions, health: Health) -> Handle:
+    """Keep up with what the first worker settles, and return the API that does so before each request."""
+    assert isinstance(log, LmdbLog)  # noqa: S101 - no other is shared
+    freshness = Freshness(log, custom.scope)
+
+    def publish(records: list[Record]) -> None:
+        freshness.publish(records)
+        parts.publish(records)
+
+    async def handle(request: Request) -> Response:
+        try:
+            await freshness.wait()
+        except StorageError as error:
+            # Reads are of what is stored, whatever this worker has taken over; writes find out for themselves.
+            logger.warning("what others have committed cannot be read: %s", error)
+        return await parts.api.handle(request)
+
+    supervisor = Supervisor("definitions", _Followed(custom, freshness))
+    health.add("controller-definitions", partial(getattr, supervisor, "failure"), [HEALTHZ])
+    await nursery.start(supervisor.run)
+    log.subscribe(publish)
+    return handle
+
+
 def _sign(issuer: Issuer, account: dict[str, Any], secret: dict[str, Any]) -> str:
     """Return a token that lives as long as its Secret and its ServiceAccount do."""
     return issuer.issue(account, {"secret": secret}, audiences=API_AUDIENCES, seconds=SECRET_TOKEN_SECONDS)
@@ -430,10 +491,12 @@ async def _start_kubernetes_service(
     await nursery.start(supervisor.run)
 
 
-def _listeners(config: Config, credentials: Credentials) -> list[Listener]:
-    listeners = [Listener(config.bind, Tls(credentials.server_file, alpn=config.alpn))]
+def _listeners(config: Config, credentials: Credentials, share: Share | None) -> list[Listener]:
+    sockets = {} if share is None else share.sockets
+    tls = Tls(credentials.server_file, alpn=config.alpn)
+    listeners = [Listener(config.bind, tls, sockets.get("https", ()))]
     if config.insecure_http is not None:
-        listeners.append(Listener(config.insecure_http))
+        listeners.append(Listener(config.insecure_http, sockets=sockets.get("http", ())))
     return listeners
 
 

@@ -94,6 +94,17 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _BYTES[match[2] or "B"])
 
 
+WORKERS_LIMIT = 64
+"""More workers than any machine for this server has cores: each takes its own memory."""
+
+
+def parse_workers(text: str) -> int:
+    """Read a number of processes. Raises ValueError."""
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= WORKERS_LIMIT:
+        raise ValueError(f'"{text}" is not a number from 1 to {WORKERS_LIMIT}')
+    return int(text)
+
+
 def parse_address(text: str) -> Address:
     """Read `ADDR:PORT` or `[ADDR]:PORT`. Raises ValueError."""
     match = _ADDRESS.fullmatch(text)

@@ -101,12 +101,42 @@ class PortPool:
         self._used.discard(port)
 
 
-class AddressPool:
-    """Addresses of Services. What is taken is remembered here and kept by an IPAddress object, which outlives the process."""
+class NoPorts(PortPool):
+    """Ports of nodes where several processes serve: what one takes in its memory another would give away again."""
 
-    def __init__(self, store: Store, ranges: tuple[Network, ...], entropy: Entropy) -> None:
+    def __init__(self) -> None:
+        """There is nothing to remember."""
+
+    def take(self, port: int) -> None:
+        """Refuse. Raises PoolError."""
+        raise PoolError(f"node port {port} cannot be allocated: this server runs with more than one worker")
+
+    def take_any(self) -> int:
+        """Refuse. Raises PoolError."""
+        raise PoolError("node ports cannot be allocated: this server runs with more than one worker")
+
+    def remember(self, port: int) -> None:
+        """Do nothing: no port is given away."""
+
+    def has(self, port: int) -> bool:
+        """Say that it is taken: nobody can have it."""
+        del port
+        return True
+
+    def give_back(self, port: int) -> None:
+        """Do nothing."""
+
+
+class AddressPool:
+    """Addresses of Services. What is taken is remembered here and kept by an IPAddress object, which outlives the process.
+
+    `shared`: other processes take and give back too. Then nothing is remembered, and the objects are looked at each time.
+    """
+
+    def __init__(self, store: Store, ranges: tuple[Network, ...], entropy: Entropy, *, shared: bool = False) -> None:
         """`ranges` are the configured ones, one of a family at the most, the default family's first."""
         self._store = store
+        self._shared = shared
         self._entropy = entropy
         self._ranges = {IPV4 if found.version == 4 else IPV6: found for found in ranges}
         self._addresses = store.registry.hub(NETWORKING, "ipaddresses")
@@ -120,7 +150,8 @@ class AddressPool:
 
     def remember(self, address: str) -> None:
         """Count an address as taken that a stored Service has."""
-        self._used.add(address)
+        if not self._shared:
+            self._used.add(address)
 
     def range(self, family: str) -> Network:
         """Return the configured range of a family."""
@@ -162,6 +193,9 @@ class AddressPool:
         """Make the IPAddress object; False where somebody has the address."""
         if address in self._used:
             return False
+        if self._shared and await self._store.log.get(self._addresses.key("", address)) is not None:
+            # Cheaper than to be refused.
+            return False
         # Before the first await: whoever looks meanwhile finds it taken.
         self._used.add(address)
         try:
@@ -172,6 +206,8 @@ class AddressPool:
             if error.reason is Reason.ALREADY_EXISTS:
                 return False
             raise
+        if self._shared:
+            self._used.discard(address)
         return True
 
     async def give_back(self, address: str) -> None:

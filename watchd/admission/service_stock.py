@@ -245,8 +245,8 @@ def held_addresses(spec: Object) -> list[str]:
     return list(spec.get("clusterIPs", ()))
 
 
-async def restock(store: Store, addresses: AddressPool, ports: PortPool) -> ServiceStock:
-    """Make the stock of what the stored Services hold, and bring the IPAddress objects to that.
+async def restock(store: Store, addresses: AddressPool, ports: PortPool, *, repair: bool = True) -> ServiceStock:
+    """Make the stock of what the stored Services hold, and with `repair` bring the IPAddress objects to that.
 
     A server that was killed between the two objects leaves an address without its Service, or (by other hands) the reverse.
     """
@@ -260,6 +260,8 @@ async def restock(store: Store, addresses: AddressPool, ports: PortPool) -> Serv
             addresses.remember(address)
         for port in held_ports(obj["spec"]):
             ports.remember(port)
+    if not repair:
+        return ServiceStock(addresses, ports)
     known: set[str] = set()
     for stored in await store.walk(objects):
         header = header_of(stored.header)

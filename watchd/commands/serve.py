@@ -63,6 +63,11 @@ def command(**flags: Any) -> None:
     gc.disable()
     try:
         # Only now: the process that commits starts while the server is imported.
+        if committer is not None and config.workers > 1:
+            from watchd.commands.supervisor import serve_with_workers  # noqa: PLC0415 - see above
+
+            serve_with_workers(config, committer)
+            return
         from watchd.commands.running import serve  # noqa: PLC0415 - see above
 
         gc.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -10,7 +11,7 @@ import trio
 from conversion.webhook import NewUid
 from storage.bus import WatchBus
 from storage.errors import StorageError
-from storage.types import Op, Record, Stored, path_of
+from storage.types import Op, Record, Scope, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.crd import conditions, names
 from watchd.crd.conversion import Calls, no_calls
@@ -69,6 +70,30 @@ class Definitions:
 
             nursery.start_soon(follow, self._store.log, self._bus, self._endpoint.scope(), on_definition)
             task_status.started()
+
+    async def follow(
+        self, seen: Callable[[Stored | Record], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Install and uninstall what another process has settled, until cancelled or the log closes.
+
+        `seen` is told of each change when that is done.
+        """
+
+        async def on_definition(change: Stored | Record) -> None:
+            if isinstance(change, Record) and change.op is Op.DELETE:
+                self._uninstall(path_of(change.key))
+            else:
+                definition = self._read(change)
+                if conditions.is_true(definition, conditions.ESTABLISHED):
+                    await self._install(definition)
+            seen(change)
+
+        await follow(self._store.log, self._bus, self._endpoint.scope(), on_definition, task_status=task_status)
+
+    @property
+    def scope(self) -> Scope:
+        """Of all definitions."""
+        return self._endpoint.scope()
 
     def _read(self, seen: Stored | Record) -> Object:
         return load(self._endpoint.kind, self._endpoint.version.name, seen)

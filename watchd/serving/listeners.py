@@ -76,6 +76,8 @@ class Listener:
     address: Address
     """Port 0 takes any free one. A name that resolves to several addresses is bound on all of them."""
     tls: Tls | None = None
+    sockets: tuple[socket.socket, ...] = ()
+    """That listen on the address already: another process has bound them. They are closed with the door."""
 
     @property
     def scheme(self) -> str:
@@ -104,6 +106,9 @@ async def bind(listener: Listener, *, backlog: int = BACKLOG) -> list[trio.Socke
         ListenError: the name does not resolve, or an address cannot be bound.
 
     """
+    if listener.sockets:
+        await trio.lowlevel.checkpoint()
+        return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in listener.sockets]
     host, port = listener.address.host, listener.address.port
     where = f"{listener.scheme}://{listener.address}"
     try:
