@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from benchmarks.asking import ask_object, wait_until_ok
 from benchmarks.errors import PeerFailed
 from benchmarks.peers.peer import READY_SECONDS, Peer
@@ -9,6 +11,9 @@ from benchmarks.widgets import COLLECTION, name_of, widget
 
 WARM_SECONDS = 180.0
 """For a first whole list: with 100,000 objects the reference needs a minute until its cache is full."""
+
+REST_SECONDS = 2.0
+"""Until a server that was just started has come to rest: what it does behind its first answers is done."""
 
 
 def populate(peer: Peer, have: int, want: int) -> None:
@@ -36,3 +41,11 @@ def held(peer: Peer) -> int:
 def warm(peer: Peer) -> None:
     """Ask for a whole list, until there is one. Raises PeerFailed."""
     wait_until_ok(peer.endpoint, COLLECTION, within=WARM_SECONDS)
+
+
+def anew(peer: Peer) -> None:
+    """Start a server anew, have it fill its caches, and wait until it rests: its memory is that of its objects alone. Raises PeerFailed."""
+    peer.stop_server()
+    peer.start()
+    warm(peer)
+    time.sleep(REST_SECONDS)

@@ -7,23 +7,21 @@ from functools import partial
 from benchmarks.clients.client import Load
 from benchmarks.figures import Figure, Run
 from benchmarks.peers.peer import Peer
-from benchmarks.population import populate, warm
+from benchmarks.population import anew, populate
 from benchmarks.workloads.case import Bench, Case, Comparison, Setting, Workload
 from benchmarks.workloads.list import lists
 
 WORKERS = 16
 """Connections of GETs and PUTs."""
 
-LISTS = 2
-"""Lists a run: of 50,000 objects, 85 MB, they take a slow server seconds."""
+LISTS = 1
+"""Lists a run: one of 50,000 objects, 85 MB, takes a slow server seconds."""
 
 
 def _grow(have: int, want: int, peer: Peer) -> None:
     """Fill up, and start the server anew: what the filling took of memory is not the objects'."""
     populate(peer, have, want)
-    peer.stop_server()
-    peer.start()
-    warm(peer)
+    anew(peer)
 
 
 def _get(bench: Bench, population: int, peer: Peer, _repetition: int = 0) -> Run:

@@ -12,32 +12,24 @@ from functools import partial
 from benchmarks.clients.fanout import holding
 from benchmarks.figures import Figure, Run
 from benchmarks.peers.peer import Peer
-from benchmarks.population import populate, warm
+from benchmarks.population import anew, populate
 from benchmarks.workloads.case import Bench, Case, Setting, Workload
 
 WARM = 20
 """Watchers held and let go first, so that what is needed once is not counted for each."""
 
 SETTLE_SECONDS = 1.0
-"""Until the server has come to rest."""
-
-
-def _anew(peer: Peer) -> None:
-    """Start the server anew, with full caches."""
-    peer.stop_server()
-    peer.start()
-    warm(peer)
-    time.sleep(SETTLE_SECONDS)
+"""Until the server has come to rest after watchers came or went."""
 
 
 def _objects(peer: Peer, _repetition: int) -> Run:
-    _anew(peer)
+    anew(peer)
     return {Figure.ANONYMOUS: peer.usage().anonymous_mib}
 
 
 def _watchers(bench: Bench, peer: Peer, _repetition: int, *, tls: bool) -> Run:
     holders = bench.counts.holders
-    _anew(peer)
+    anew(peer)
     with holding(peer, min(WARM, holders), tls=tls):
         pass
     time.sleep(SETTLE_SECONDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import command, run
+from benchmarks import command, population, run
 from benchmarks.clients import fanout
 from benchmarks.clients.client import Load
 from benchmarks.clients.fanout import holding
@@ -54,6 +54,7 @@ def program(path: Path, text: str) -> None:
 def test_workloads_against_a_real_server(monkeypatch):
     for module in (fanout, memory, restart):
         monkeypatch.setattr(module, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(population, "REST_SECONDS", 0)
     started: list[Peer] = []
 
     def make(place: Path) -> Peer:
@@ -71,8 +72,9 @@ def test_workloads_against_a_real_server(monkeypatch):
         assert value is not None, (workload, wanted)
         return value
 
-    for workload in ("log", "put", "list"):
+    for workload in ("put", "list"):
         assert figure(workload, Figure.THROUGHPUT) > 0
+    for workload in ("log", "put", "list"):
         assert 0 < figure(workload, Figure.P50) <= figure(workload, Figure.P99)
     assert figure("fanout", Figure.EVENTS) > 0
     assert figure("fanout", Figure.DUE_P50) > 0
