@@ -1,7 +1,8 @@
 """etcd alone, as a peer of the fan-out: its own watch, over the JSON gateway that it serves beside gRPC.
 
 Not the same work: it has keys and bytes, no objects, and asks nobody who they are; a put has no condition; events are JSON with values
-in base64, a third longer; and each watch passes from HTTP to a gRPC stream inside of etcd, which a gRPC client would spare it.
+in base64, a third longer; and each watch passes from HTTP to a gRPC stream inside of etcd, most of its work, which a gRPC client
+would spare it.
 """
 
 from __future__ import annotations
