@@ -21,7 +21,7 @@ from benchmarks.machine import facts
 from benchmarks.peers.etcd import Etcd
 from benchmarks.peers.hypercorn import OnHypercorn
 from benchmarks.peers.reference import Reference
-from benchmarks.peers.watchd import Watchd
+from benchmarks.peers.watchd import Watchd, Workers
 from benchmarks.plots import draw
 from benchmarks.report import Result, faults, show
 from benchmarks.results import joined, keep, read
@@ -56,7 +56,11 @@ MODULES = (
 
 WORKLOADS: Mapping[str, Workload] = {module.WORKLOAD.name: module.WORKLOAD for module in MODULES}
 
-AGAINST = {"reference": ["reference"], "hypercorn": ["hypercorn"], "etcd": ["etcd"], "both": ["reference", "hypercorn"], "all": ["reference", "hypercorn", "etcd"]}
+AGAINST = {
+    **{name: [name] for name in ("reference", "hypercorn", "workers", "etcd")},
+    "both": ["reference", "hypercorn"],
+    "all": ["reference", "hypercorn", "etcd"],
+}
 """What --against takes, and the servers beside watchd that it means."""
 
 RESULTS = Path(__file__).parent / "results"
@@ -91,6 +95,7 @@ def choose_peers(against: str | None, rig: Path | None) -> dict[str, MakePeer]:
     known: dict[str, MakePeer] = {
         "reference": lambda place: Reference(place, rig),
         "hypercorn": OnHypercorn,
+        "workers": Workers,
         "etcd": lambda place: Etcd(place, rig),
     }
     make: dict[str, MakePeer] = {"watchd": Watchd}
@@ -121,7 +126,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 @click.option(
     "--against",
     type=click.Choice(list(AGAINST)),
-    help="What to measure beside watchd: the reference or etcd's own watch, from the rig; watchd without its native door.",
+    help="What to measure beside watchd: the reference or etcd's own watch, from the rig; watchd without its native door, or with two workers.",
 )
 @click.option(
     "--rig",

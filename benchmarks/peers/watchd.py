@@ -19,6 +19,8 @@ class Watchd(Peer):
     name = "watchd"
     module = "watchd"
     """What Python runs."""
+    settings: tuple[str, ...] = ()
+    """What is said beside the defaults."""
 
     def __init__(self, directory: Path) -> None:
         """Choose ports: known ones, so that readiness can be asked for from the first instant on."""
@@ -38,6 +40,7 @@ class Watchd(Peer):
                 *("--bind", f"127.0.0.1:{self._port}"),
                 *("--insecure-http", f"127.0.0.1:{self._plain_port}"),
                 *("--log-level", "warning"),
+                *self.settings,
             ]
         )
         return self._wait_ready(self._server, begin)
@@ -83,4 +86,11 @@ class Watchd(Peer):
             version = importlib.metadata.version("watchd")
         except importlib.metadata.PackageNotFoundError as error:
             raise PeerFailed("watchd is not installed here") from error
-        return f"watchd {version}: watchd serve, strict durability"
+        return " ".join([f"watchd {version}: watchd serve, strict durability", *self.settings])
+
+
+class Workers(Watchd):
+    """Several processes that share one log: what the second core buys shows beside one."""
+
+    name = "watchd with workers"
+    settings = ("--workers", "2")
