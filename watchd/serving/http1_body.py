@@ -76,6 +76,10 @@ class Http1Body:
         limit = min(limit, self._most)
         if self._declared > limit:
             raise too_large(limit)
+        if self._chunks is None and len(self._reader.rest) >= self._left:
+            # It came with the head, as most do.
+            self._data = self._taken()
+            return self._data
         parts: list[bytes] = []
         size = 0
         deadline = trio.current_time() + BODY_SECONDS
@@ -106,14 +110,19 @@ class Http1Body:
             return False
         return True
 
+    def _taken(self) -> bytes:
+        """Take what is there of a body that says how long it is."""
+        reader = self._reader
+        part, reader.rest = reader.rest[: self._left], reader.rest[self._left :]
+        self._left -= len(part)
+        return part
+
     async def _part(self, deadline: float) -> bytes:
         reader = self._reader
         if not reader.rest:
             await self._more(deadline)
         if self._chunks is None:
-            part, reader.rest = reader.rest[: self._left], reader.rest[self._left :]
-            self._left -= len(part)
-            return part
+            return self._taken()
         try:
             part = self._chunks.feed(reader.rest)
         except BadChunk as error:

@@ -63,8 +63,13 @@ class TlsTransport:
 
     async def receive(self) -> bytes:
         """Return what comes next, or nothing at the end, be it with a close_notify or without (as RFC 9112 9.8 allows)."""
-        if not self._in.pending and not self._tls.pending() and not await self._more():
-            return b""
+        if not self._in.pending and not self._tls.pending():
+            # Not by way of `_more`: each request waits here.
+            read = await self._plain.receive()
+            if not read:
+                self._in.write_eof()
+                return b""
+            self._in.write(read)
         while True:
             try:
                 data = self._tls.read(RECORD)
