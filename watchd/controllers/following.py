@@ -33,6 +33,7 @@ async def follow(
     again: Callable[[], None] = lambda: None,
     present: bool = True,
     rest: float = 0.0,
+    gather: float = 0.0,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Hand the state and then every change of a scope to `handle`. Started once the state has been handed over.
@@ -48,6 +49,7 @@ async def follow(
         again: forgets what was seen.
         present: whether the state is handed over, and not the changes alone.
         rest: for each second that the state takes, how many are left to others in between.
+        gather: seconds for which changes are let come together behind each batch of them.
         task_status: started with the first change that can come.
 
     """
@@ -63,6 +65,8 @@ async def follow(
                     batch = await cursor.next(limit=BATCH_RECORDS, max_bytes=BATCH_BYTES)
                     for record in batch.records:
                         await handle(record)
+                    if gather:
+                        await trio.sleep(gather)
         except Compacted:
             again()
         except LogClosed:

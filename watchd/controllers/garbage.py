@@ -29,6 +29,10 @@ Object = dict[str, Any]
 REST = 4.0
 """Seconds left to others for each that reading the present state takes: it takes six for a million objects, and is in no haste."""
 
+GATHER = 0.02
+"""Seconds for which changes are let come together: it follows every object, and to be woken by each change would cost a
+writer's each write a tenth of its CPU, for nothing that anybody waits for."""
+
 RETRY_SECONDS = 1.0
 """Before an object whose handling failed is looked at again."""
 
@@ -55,7 +59,7 @@ class Garbage:
             task_status.started()
             # Nothing is decided before the present state has been read: what owns what is not known whole until then.
             log, bus = self._store.log, self._bus
-            await nursery.start(partial(follow, log, bus, EVERYTHING, self._on_change, again=self._again, rest=REST))
+            await nursery.start(partial(follow, log, bus, EVERYTHING, self._on_change, again=self._again, rest=REST, gather=GATHER))
             await self._work.run()
 
     def _again(self) -> None:
