@@ -51,7 +51,8 @@ class Http1Watch:
 
     async def go_on(self) -> bool:
         """Do what there is to do, and tell whether the watch is over. Raises SinkClosed."""
-        if self._heard:
+        # What came with the request, or with what was heard, is in no socket that could be heard again.
+        while self._heard or (self.listens and self._reader.transport.buffered):
             await self._listen()
         while True:
             self._woken = False

@@ -36,6 +36,11 @@ class TlsTransport:
         return self._plain.waiting
 
     @property
+    def buffered(self) -> bool:
+        """Whether there are records that were read from the socket and not looked at."""
+        return bool(self._in.pending or self._tls.pending())
+
+    @property
     def alpn(self) -> str | None:
         """The protocol that was agreed on."""
         return self._tls.selected_alpn_protocol()

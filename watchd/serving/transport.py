@@ -34,6 +34,10 @@ class Transport(Protocol):
     def waiting(self) -> int:
         """Bytes that the kernel has not taken yet, as they go out."""
 
+    @property
+    def buffered(self) -> bool:
+        """Whether there are bytes that the kernel has given up and `receive` has not looked at: of them it tells nobody."""
+
     async def receive(self) -> bytes:
         """Return what comes next, or nothing at the end. Raises what GONE names."""
 
@@ -68,6 +72,11 @@ class PlainTransport:
     def waiting(self) -> int:
         """Bytes that the kernel has not taken yet."""
         return len(self._unsent)
+
+    @property
+    def buffered(self) -> bool:
+        """Nothing is kept."""
+        return False
 
     async def receive(self) -> bytes:
         """Return what comes next, or nothing at the end."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
+import ssl
 import struct
 
 import pytest
@@ -146,6 +148,8 @@ async def test_half_a_record_does_not_keep_its_time_from_coming(open_door, watch
 class Silent:
     """A transport whose client has begun something and does not end it."""
 
+    buffered = False
+
     async def receive(self):
         await trio.sleep_forever()
 
@@ -251,3 +255,32 @@ async def test_what_is_woken_when_nothing_runs_any_more_leaves_nothing_behind(op
         api.watches[0].stop()
         assert not api.watches
         await trio.aclose_forcefully(stream)
+
+
+async def test_who_says_good_bye_in_one_piece_with_the_request_has_left(open_door, api):
+    async with open_door(api) as door:
+        stream = await trio.open_tcp_stream(door.tls.host, door.tls.port)
+        said, says = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = door.context().wrap_bio(said, says, server_hostname="localhost")
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await stream.send_all(says.read())
+                said.write(await stream.receive_some())
+        tls.write(GET % b"watch")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        # No end of the connection comes with it: the client waits for the server's.
+        await stream.send_all(says.read())
+        assert await read_all(stream)
+        assert not api.watches
+        await trio.aclose_forcefully(stream)
+
+
+async def read_all(stream):
+    got = b""
+    while part := await stream.receive_some():
+        got += part
+    return got
