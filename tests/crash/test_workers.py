@@ -285,9 +285,10 @@ def test_addresses_are_given_to_one_service_and_node_ports_to_none(server: Serve
         assert (status, "already allocated" in refused["message"]) == (422, True), refused
     assert one.ask("DELETE", f"{SERVICES}/s9")[0] == 200
     assert other.ask("POST", SERVICES, wanted)[0] == 201
-    for wanted_type in ("NodePort", "LoadBalancer"):
-        status, refused = one.ask("POST", SERVICES, {"metadata": {"name": "n"}, "spec": {"ports": ports, "type": wanted_type}})
-        assert (status, "more than one worker" in refused["message"]) == (422, True), refused
+    for path in (SERVICES, f"{SERVICES}?dryRun=All"):
+        for wanted_type in ("NodePort", "LoadBalancer"):
+            status, refused = one.ask("POST", path, {"metadata": {"name": "n"}, "spec": {"ports": ports, "type": wanted_type}})
+            assert (status, "more than one worker" in refused["message"]) == (422, True), refused
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_watches_go_on(server: Server) -> None:

@@ -150,7 +150,15 @@ class Supervisor:
         started = False
         while not self._stopping:
             began = trio.current_time()
-            worker = await self._start(index, doors)
+            try:
+                worker = await self._start(index, doors)
+            except StorageError as error:
+                if not started:
+                    raise
+                # Out of processes or memory for a while: the other workers serve on.
+                logger.error("worker %d: %s", index, error)  # noqa: TRY400 - the reason is the machine's, not a bug's
+                await trio.sleep(AGAIN_SECONDS[-1])
+                continue
             try:
                 while (received := await worker.channel.receive()) is not None:
                     said = received[0]

@@ -155,6 +155,15 @@ def test_settings_that_do_not_go_together_are_refused():
         resolve({"insecure_http": "0.0.0.0:8080"}, environ={})
     with pytest.raises(ConfigError, match="durable"):
         Config(memory=True, durability=Durability.RELAXED)
+    with pytest.raises(ConfigError, match="workers"):
+        Config(memory=True, workers=2)
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "two", "1.5", "", "²"])
+def test_workers_are_a_small_number(text):
+    assert resolve({"workers": "2"}, environ={}).workers == 2
+    with pytest.raises(ConfigError, match="is not a number from 1 to 64"):
+        resolve({"workers": text}, environ={})
 
 
 def test_the_default_data_directory(tmp_path):
