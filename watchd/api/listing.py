@@ -134,8 +134,17 @@ async def _encode_in_turns(endpoint: Endpoint, reading: Reading, view: View) -> 
 
 def _joined(endpoint: Endpoint, reading: Reading, view: View, items: list[bytes]) -> bytes:
     """Put a list together from its encoded items."""
-    before, between, after = _parts(endpoint, reading, view, len(items), sum(map(len, items)))
-    return before + between.join(items) + after
+    return enclosed(items, *_parts(endpoint, reading, view, len(items), sum(map(len, items))))
+
+
+def enclosed(items: list[bytes], before: bytes, between: bytes, after: bytes) -> bytes:
+    """Return items with what stands before, between and after them. The list of items is used up."""
+    if not items:
+        return before + after
+    # Not by adding up: a page is the better part of a MiB, and each sum would copy it once more.
+    items[0] = before + items[0]
+    items[-1] += after
+    return between.join(items)
 
 
 def _object(endpoint: Endpoint, reading: Reading, view: View) -> dict[str, Any]:
@@ -211,13 +220,14 @@ async def _following(log: Log, prefix: bytes, page: Page, last: Stored) -> Key |
         return behind
     if page.next is None:
         return None
-    # `next` says where the scan goes on, not that there is anything.
+    # `next` says where the scan goes on, not that there is anything; most often there is at once.
     start: Key | None = behind
+    limit = 1
     while start is not None:
-        following = await log.scan(prefix, start=start, limit=PAGE_KEYS, at=page.revision)
+        following = await log.scan(prefix, start=start, limit=limit, at=page.revision)
         if following.items:
             return behind
-        start = following.next
+        start, limit = following.next, PAGE_KEYS
     return None
 
 

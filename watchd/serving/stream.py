@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from storage.types import Key
+from watchd.api.listing import enclosed
 from watchd.api.message import Line, Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.translated import wanted
@@ -71,7 +72,7 @@ async def run_list(plan: ListPlan, sink: Sink) -> None:
     with plan.log.hold(plan.revision):
         while True:
             if items:
-                await sink.send_all(joint + between.join(map(view.item, items)))
+                await sink.send_all(enclosed([view.item(item) for item in items], joint, between, b""))
                 joint = between
             if start is None:
                 break
