@@ -43,7 +43,7 @@ STREAMS = {JSON: JSON, CBOR: CBOR, PROTOBUF: f"{PROTOBUF};stream=watch"}
 
 DRAWN = frozenset(
     (
-        *("clusterIP", "clusterIPs", "healthCheckNodePort", "nodePort", "time", "timeAdded", "creationTimestamp"),
+        *("clusterIP", "clusterIPs", "healthCheckNodePort", "nodePort", "time", "timeAdded", "creationTimestamp", "lastPhaseTransitionTime"),
         *("uid", "controller-uid", "batch.kubernetes.io/controller-uid"),
     )
 )
