@@ -21,7 +21,7 @@ import trio
 from storage.errors import Compacted, Corrupt, LogClosed
 from storage.log import Log
 from storage.ring import Ring, weight
-from storage.types import KIND_ID_BYTES, Batch, Record, Revision, Scope, TagOf
+from storage.types import EVERYTHING, KIND_ID_BYTES, Batch, Record, Revision, Scope, TagOf
 
 SLICE_RECORDS: Final = 1024
 """Records looked at between two checkpoints: 0.3 ms from the ring, 1 to 2 ms from LMDB (0.9M rows/s measured)."""
@@ -34,9 +34,6 @@ SCAN_OVERHEAD_BYTES: Final = 512
 
 FILL_BYTES: Final = 4 << 20
 """Bodies read in one go while the ring is filled: what is held beside the ring at that time."""
-
-EVERYTHING: Final = Scope(b"")
-"""All keys of the log."""
 
 
 class _Quiet:

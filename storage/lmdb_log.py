@@ -25,10 +25,11 @@ from storage.errors import CommitterLost, Compacted, Corrupt, KeyTooLong, LogClo
 from storage.inbox import Inbox, Pending
 from storage.layout import META_CLUSTER
 from storage.lock import lock_directory
-from storage.process_committer import EVERYTHING, ProcessCommitter, Renew
+from storage.process_committer import ProcessCommitter, Renew
 from storage.snapshot import Snapshot
 from storage.thread_committer import ThreadCommitter
 from storage.types import (
+    EVERYTHING,
     KEY_LIMIT,
     NOTHING,
     Batch,

@@ -18,7 +18,7 @@ from storage.committer_process import Connection
 from storage.environment import Environment
 from storage.errors import CommitterLost, Conflict, LogFull, OutcomeUnknown, StorageError
 from storage.layout import State
-from storage.types import Clock, KindId, Op, Record, Revision, Scope, Write, stamp
+from storage.types import EVERYTHING, Clock, KindId, Op, Record, Revision, Write, stamp
 
 A = TypeVar("A", bound=wire.Answer)
 
@@ -27,9 +27,6 @@ RECEIVE_BYTES: Final = 64 * 1024
 
 NEWS_BYTES: Final = 4096
 """Bytes of news taken at a time: whatever their number, they say the same."""
-
-EVERYTHING: Final = Scope(b"")
-"""All keys of the log."""
 
 Renew = Callable[[], Awaitable[Connection]]
 """Connects to a new process in the place of one that has died, or of one that is to die. Raises StorageError."""

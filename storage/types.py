@@ -160,6 +160,10 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
         return key == self.prefix if self.exact else key.startswith(self.prefix)
 
 
+EVERYTHING = Scope(b"")
+"""All keys of the log."""
+
+
 class Clock(Protocol):
     """Where the log takes the time from."""
 

@@ -12,8 +12,8 @@ from typing import Any
 import trio
 
 from conversion.gvk import GroupVersion
-from storage.bus import EVERYTHING, WatchBus
-from storage.types import Key, Op, Record, Stored, path_of
+from storage.bus import WatchBus
+from storage.types import EVERYTHING, Key, Op, Record, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.controllers.worklist import Worklist
 from watchd.registry import metadata

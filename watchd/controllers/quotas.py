@@ -10,9 +10,9 @@ from typing import Any
 
 import trio
 
-from storage.bus import EVERYTHING, WatchBus
+from storage.bus import WatchBus
 from storage.errors import Compacted, LogClosed
-from storage.types import Op, Record, Stored, path_of
+from storage.types import EVERYTHING, Op, Record, Stored, path_of
 from watchd.controllers.following import BATCH_BYTES, BATCH_RECORDS, follow
 from watchd.controllers.worklist import Worklist
 from watchd.registry.quota.amounts import add, only, read, write
