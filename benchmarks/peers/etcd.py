@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.asking import Endpoint, wait_until_ok
 from benchmarks.peers.peer import READY_SECONDS, Peer
 from benchmarks.peers.reference import QUOTA_BYTES, binary, etcd_version
-from benchmarks.processes import Child, free_port
+from benchmarks.processes import free_port
 
 
 class Etcd(Peer):
@@ -27,7 +27,6 @@ class Etcd(Peer):
         super().__init__(directory)
         self._binary = binary(rig, "etcd")
         self._port, self._plain_port, self._grpc_port, self._member_port = (free_port() for _ in range(4))
-        self._server: Child | None = None
 
     def start(self) -> float:
         """Start etcd."""
@@ -46,13 +45,6 @@ class Etcd(Peer):
         )
         wait_until_ok(self.endpoint, "/health", within=READY_SECONDS, alive=self._server.check)
         return time.monotonic() - begin
-
-    def stop_server(self) -> None:
-        """End the process."""
-        if self._server is not None:
-            self._server.stop()
-            self._children.remove(self._server)
-            self._server = None
 
     @property
     def endpoint(self) -> Endpoint:

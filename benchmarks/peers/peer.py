@@ -37,6 +37,8 @@ class Peer(ABC):
         """Take a directory for data and logs that belongs to this server alone."""
         self.directory = directory
         self._children: list[Child] = []
+        self._server: Child | None = None
+        """What `stop_server` ends."""
 
     @abstractmethod
     def start(self) -> float:
@@ -45,9 +47,12 @@ class Peer(ABC):
         Raises PeerFailed.
         """
 
-    @abstractmethod
     def stop_server(self) -> None:
         """End what `start` starts again: for a server with a store of its own, not the store."""
+        if self._server is not None:
+            self._server.stop()
+            self._children.remove(self._server)
+            self._server = None
 
     @property
     @abstractmethod

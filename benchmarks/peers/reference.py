@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.asking import Endpoint, wait_until_ok
 from benchmarks.errors import Unavailable
 from benchmarks.peers.peer import READY_SECONDS, Peer
-from benchmarks.processes import Child, free_port
+from benchmarks.processes import free_port
 from benchmarks.widgets import GROUP, NAMESPACE, PLURAL, name_of
 
 QUOTA_BYTES = 8 << 30
@@ -59,7 +59,6 @@ class Reference(Peer):
         self._port, self._plain_port = free_port(), free_port()
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
         self._token = secrets.token_urlsafe(24)
-        self._server: Child | None = None
 
     def start(self) -> float:
         """Start etcd unless it runs, then the API server; the time is that of the API server alone."""
@@ -88,13 +87,6 @@ class Reference(Peer):
             ]
         )
         return self._wait_ready(self._server, begin)
-
-    def stop_server(self) -> None:
-        """End the API server; etcd goes on."""
-        if self._server is not None:
-            self._server.stop()
-            self._children.remove(self._server)
-            self._server = None
 
     @property
     def endpoint(self) -> Endpoint:

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.asking import Endpoint
 from benchmarks.errors import PeerFailed
 from benchmarks.peers.peer import Peer
-from benchmarks.processes import Child, free_port
+from benchmarks.processes import free_port
 
 
 class Watchd(Peer):
@@ -27,7 +27,6 @@ class Watchd(Peer):
         super().__init__(directory)
         self._data = directory / "data"
         self._port, self._plain_port = free_port(), free_port()
-        self._server: Child | None = None
 
     def start(self) -> float:
         """Start `watchd serve`."""
@@ -44,13 +43,6 @@ class Watchd(Peer):
             ]
         )
         return self._wait_ready(self._server, begin)
-
-    def stop_server(self) -> None:
-        """End the process: its store is in it."""
-        if self._server is not None:
-            self._server.stop()
-            self._children.remove(self._server)
-            self._server = None
 
     def _token(self) -> str:
         try:
