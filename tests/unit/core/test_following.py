@@ -3,9 +3,9 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from storage.bus import EVERYTHING, WatchBus
+from storage.bus import WatchBus
 from storage.memory_log import MemoryLog
-from storage.types import Op, Record, Write, make_key, path_of
+from storage.types import EVERYTHING, Op, Record, Write, make_key, path_of
 from watchd.controllers.following import PAGE_KEYS, follow
 from watchd.registry.value import tag_of
 
