@@ -61,6 +61,9 @@ def _band(size: int, least: int, most: int, step: int) -> int:
 class PortPool:
     """Ports of nodes. Rebuilt from the Services at each start."""
 
+    refuses = False
+    """Whether nobody is given any: then a dry run is told so, too."""
+
     def __init__(self, first: int, last: int, entropy: Entropy) -> None:
         self._first, self._last = first, last
         self._entropy = entropy
@@ -103,6 +106,8 @@ class PortPool:
 
 class NoPorts(PortPool):
     """Ports of nodes where several processes serve: what one takes in its memory another would give away again."""
+
+    refuses = True
 
     def __init__(self) -> None:
         """There is nothing to remember."""

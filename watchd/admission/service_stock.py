@@ -12,7 +12,6 @@ from watchd.admission.pools import (
     NETWORKING,
     AddressPool,
     Full,
-    NoPorts,
     PoolError,
     PortPool,
     ip_address,
@@ -69,7 +68,7 @@ class _Taken:
     def port(self, wanted: int) -> int:
         """Take a port: the one that is wanted, or any for 0. Raises PoolError."""
         pool = self._stock.ports
-        if not self._dry_run or isinstance(pool, NoPorts):
+        if not self._dry_run or pool.refuses:
             if wanted:
                 pool.take(wanted)
             else:

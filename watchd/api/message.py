@@ -27,7 +27,7 @@ class SinkClosed(Exception):
     """The client is gone, or was ended for reading nothing."""
 
 
-class Line(Sink, Protocol):
+class InlineSink(Sink, Protocol):
     """A sink that can be written to without waiting. One writer at any time."""
 
     @property
@@ -69,7 +69,7 @@ class Watching(Protocol):
 class WatchStream(Stream, Protocol):
     """The body of a watch."""
 
-    def on(self, line: Line) -> Watching:
+    def on(self, line: InlineSink) -> Watching:
         """Begin it on a line, in place of `run`."""
 
 

@@ -20,7 +20,7 @@ import trio
 from storage.bus import Cursor
 from storage.errors import StorageError
 from storage.types import Revision, Scope
-from watchd.api.message import Line
+from watchd.api.message import InlineSink
 from watchd.api.metrics import WatchEvents
 from watchd.api.plans import WatchCore, WatchPlan
 from watchd.registry.frames import Watched
@@ -58,7 +58,7 @@ class Member:
 
     __slots__ = ("_call", "_group", "_line", "after", "alone", "error")
 
-    def __init__(self, group: Group, line: Line, after: Revision, wake: Callable[[], object], *, alone: bool) -> None:
+    def __init__(self, group: Group, line: InlineSink, after: Revision, wake: Callable[[], object], *, alone: bool) -> None:
         self._group: Group | None = group
         self._line = line
         self._call = wake
@@ -163,7 +163,7 @@ class Groups:
         return self._core.bus.statistics().cursors - len(self._groups) + members
 
     def join(
-        self, plan: WatchPlan, line: Line, after: Revision, wake: Callable[[], object], *, alone: bool
+        self, plan: WatchPlan, line: InlineSink, after: Revision, wake: Callable[[], object], *, alone: bool
     ) -> Member:
         """Return a place for a watcher that has seen everything up to the head. No checkpoint.
 

@@ -9,11 +9,11 @@ import trio
 
 from storage.types import Key
 from watchd.api.listing import enclosed
-from watchd.api.message import Line, Sink
+from watchd.api.message import InlineSink, Sink
 from watchd.api.plans import ListPlan, WatchPlan
 from watchd.registry.translated import wanted
 from watchd.serving.groups import Groups
-from watchd.serving.watch import PAGE_KEYS, LineWatch, Watch
+from watchd.serving.watch import PAGE_KEYS, InlineWatch, Watch
 
 
 @attrs.frozen
@@ -28,9 +28,9 @@ class WatchStream:
         with closing(Watch(self.plan, sink)) as watch:
             await watch.run()
 
-    def on(self, line: Line) -> LineWatch:
+    def on(self, line: InlineSink) -> InlineWatch:
         """Begin it on a line."""
-        return LineWatch(self.plan, line, self.groups)
+        return InlineWatch(self.plan, line, self.groups)
 
 
 @attrs.frozen

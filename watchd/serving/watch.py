@@ -15,7 +15,7 @@ import trio
 
 from storage.errors import Compacted, LogClosed
 from storage.types import Record, Revision
-from watchd.api.message import Line, Sink
+from watchd.api.message import InlineSink, Sink
 from watchd.api.plans import WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
 from watchd.registry.translated import wanted
@@ -223,12 +223,12 @@ class Watch:
         self._plan.events.sent(events, len(data))
 
 
-class LineWatch(Watch):
+class InlineWatch(Watch):
     """A watch on a line, which is served by a group while it has seen everything (watchd.api.message.Watching)."""
 
     __slots__ = ("_groups", "_line", "_member")
 
-    def __init__(self, plan: WatchPlan, line: Line, groups: Groups) -> None:
+    def __init__(self, plan: WatchPlan, line: InlineSink, groups: Groups) -> None:
         """Begin a watch whose waits are spent in a group."""
         super().__init__(plan, line)
         self._line = line
