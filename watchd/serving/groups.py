@@ -49,8 +49,9 @@ SHARE_SECONDS = 0.01
 keep the loop busy their turns take many milliseconds, and a group with one in each would fall behind for good."""
 
 GATHER_SECONDS = 0.02
-"""The longest that a group which has seen everything lets events gather. It rests for twice as long as its walk took, so that
-the walks of large groups leave two thirds of the loop to others; those of small ones, below SLICE_SECONDS, do not rest."""
+"""The longest that a group lets events gather behind a walk, those included that came within it: a send costs nearly the same
+whatever it carries. It rests for twice as long as its walk took, so that the walks of large groups leave two thirds of the loop to
+others; those of small ones, below SLICE_SECONDS, do not rest, nor does a group that is more than one send behind."""
 
 
 class Member:
@@ -239,6 +240,7 @@ class Groups:
         group.begin()
         try:
             batch = await group.cursor.read(limit=BATCH_RECORDS, max_bytes=BATCH_BYTES)
+            whole = batch.upto >= self._core.bus.head
             joined = await self._core.frames.join(group.key[0], batch.records)
         except (StorageError, StatusError, trio.ClosedResourceError):
             # Each of them meets it by itself, and tells its client.
@@ -253,9 +255,9 @@ class Groups:
             seconds = await self._walk(group, joined.data, joined.events, batch.records[0].revision, batch.upto)
         group.end()
         if group.members:
-            group.behind = not self._await(group)
-            if seconds > SLICE_SECONDS and not group.behind:
+            if whole and seconds > SLICE_SECONDS:
                 group.rest_until = trio.current_time() + min(2 * seconds, GATHER_SECONDS)
+            group.behind = not self._await(group)
 
     async def _walk(self, group: Group, data: bytes, events: int, first: Revision, upto: Revision) -> float:
         """Hand bytes to the members who have seen everything before `first`; return the seconds that it took."""

@@ -197,6 +197,37 @@ async def test_a_large_group_rests_behind_a_walk_and_lets_events_gather(core, sa
     assert trio.current_time() - begun == pytest.approx(groups.GATHER_SECONDS)
 
 
+async def test_what_comes_within_a_walk_gathers_too(core, samples, autojump_clock, monkeypatch):
+    watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
+    await core.settle()
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(groups, "perf_counter", lambda: next(ticks) * 0.01)
+    await core.config_map("a")
+    while not watches[0].events:
+        await trio.lowlevel.checkpoint()
+    assert not watches[2].events, "the walk is under way"
+    await core.config_map("b")
+    begun = trio.current_time()
+    for watch in watches:
+        await watch.until(2)
+    assert trio.current_time() - begun == pytest.approx(groups.GATHER_SECONDS)
+
+
+async def test_a_group_more_than_one_send_behind_does_not_rest(core, samples, autojump_clock, monkeypatch):
+    watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
+    await core.settle()
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(groups, "perf_counter", lambda: next(ticks) * 0.01)
+    monkeypatch.setattr(groups, "BATCH_RECORDS", 1)
+    begun = trio.current_time()
+    for name in "abcd":
+        await core.config_map(name)
+    for watch in watches:
+        await watch.until(4)
+    assert [len(watch.sink.shared) for watch in watches] == [4] * 3
+    assert trio.current_time() - begun == pytest.approx(groups.GATHER_SECONDS), "behind the first alone"
+
+
 async def test_a_group_that_falls_behind_has_as_much_of_the_loop_as_others(core, samples, nursery, monkeypatch):
     watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(20)]
     await core.settle()
@@ -213,6 +244,7 @@ async def test_a_group_that_falls_behind_has_as_much_of_the_loop_as_others(core,
             await trio.lowlevel.checkpoint()
 
     monkeypatch.setattr(groups, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(groups, "GATHER_SECONDS", 0.0)
     monkeypatch.setattr(groups, "perf_counter", perf_counter)
     for number in range(30):
         await core.create("configmaps", {"metadata": {"name": f"c{number:02}", "namespace": "default"}})
