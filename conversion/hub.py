@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from conversion.codec import Object
 from conversion.errors import ConversionFailed, UnknownKind
@@ -21,23 +21,21 @@ It need not set apiVersion and kind, and may not change name, namespace or uid.
 _IDENTITY = ("name", "namespace", "uid")
 
 
-@attrs.frozen
-class Spoke:
+class Spoke(msgspec.Struct, frozen=True):
     """How one version reaches the hub and comes back; without functions only apiVersion and kind differ."""
 
     to_hub: Conversion | None = None
     from_hub: Conversion | None = None
 
 
-@attrs.frozen
-class Hub:
+class Hub(msgspec.Struct, frozen=True):
     """The versions of one kind in one group, and the form that is stored."""
 
     group: str
     kind: str
     stored: GroupVersionKind
     """The hub: usually a version of this very kind; of another one where two groups share their objects (Events)."""
-    spokes: Mapping[str, Spoke] = attrs.field(factory=dict)
+    spokes: Mapping[str, Spoke] = msgspec.field(default_factory=dict)
     """The other versions by name."""
 
     @property

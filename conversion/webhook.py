@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Any
 
-import attrs
+import msgspec
 import orjson
 import trio
 
@@ -50,8 +50,7 @@ class Unconverted(Exception):
         await self.translations.fetch([self.obj], self.target)
 
 
-@attrs.define(eq=False)
-class Translations:
+class Translations(msgspec.Struct, eq=False):
     """What a webhook made of a kind's objects, by their content and the version asked for."""
 
     kind: str
@@ -59,9 +58,9 @@ class Translations:
     """Those that the webhook understands, in its order of preference."""
     call: Call
     new_uid: NewUid
-    _kept: OrderedDict[bytes, bytes] = attrs.field(factory=OrderedDict, init=False)
-    _bytes: int = attrs.field(default=0, init=False)
-    _asked: dict[bytes, trio.Event] = attrs.field(factory=dict, init=False)
+    _kept: OrderedDict[bytes, bytes] = msgspec.field(default_factory=OrderedDict)
+    _bytes: int = 0
+    _asked: dict[bytes, trio.Event] = msgspec.field(default_factory=dict)
     """What a fetch under way asks for: set at its end, whatever came of it."""
 
     def convert(self, obj: Object, target: str) -> Object:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, final
 
-import attrs
+import msgspec
 import trio
 
 from storage.errors import Compacted, Corrupt, LogClosed
@@ -86,8 +86,7 @@ class _Prefix:
         """By tag name, then by value."""
 
 
-@attrs.frozen
-class BusStatistics:
+class BusStatistics(msgspec.Struct, frozen=True):
     """What a bus is doing."""
 
     cursors: int

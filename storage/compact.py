@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import attrs
+import msgspec
 import trio
 
 from storage.errors import Corrupt, LogClosed, LogFull, OutcomeUnknown
@@ -28,8 +28,7 @@ SIZE_ROUNDS = 32
 """Steps towards the size limit in one look. Each assumes that the bytes to free lie evenly; a few are enough."""
 
 
-@attrs.frozen
-class Retention:
+class Retention(msgspec.Struct, frozen=True):
     """What is kept. The size wins over the age, but never below the least age."""
 
     max_age: float = MAX_AGE_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-import attrs
+import msgspec
 import trio
 
 from storage.committer import Append, Outcome
@@ -24,13 +24,12 @@ APPEND_OVERHEAD = 512
 """Bytes that a waiting append takes besides its header and body, about: empty ones are not free either."""
 
 
-@attrs.define(eq=False)
-class Pending:
+class Pending(msgspec.Struct, eq=False):
     """An append on its way, and the one who waits for it."""
 
     append: Append
     size: int
-    _done: trio.Event = attrs.field(factory=trio.Event)
+    _done: trio.Event = msgspec.field(default_factory=trio.Event)
     _outcome: Outcome | None = None
 
     def resolve(self, outcome: Outcome) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-import attrs
 import msgspec
 import trio
 
@@ -61,12 +60,11 @@ COMMIT_TRIES = 2
 of them might kill every one."""
 
 
-@attrs.define(eq=False)
-class _Chore(Generic[T]):
+class _Chore(msgspec.Struct, Generic[T], eq=False):
     """Work for the writer between two batches."""
 
     call: Callable[[], Awaitable[T]]
-    done: trio.Event = attrs.field(factory=trio.Event)
+    done: trio.Event = msgspec.field(default_factory=trio.Event)
     result: T | None = None
     error: StorageError | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-import attrs
+import msgspec
 import trio
 
 from storage.committer import Append, Outcome, Writer
@@ -79,11 +79,10 @@ class ThreadCommitter:
         """Do nothing: the environment belongs to the log."""
 
 
-@attrs.define
-class _SwitchInterval:
+class _SwitchInterval(msgspec.Struct):
     """How many transactions run now in this process, and what the interval was before the first."""
 
-    lock: threading.Lock = attrs.field(factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     running: int = 0
     before: float = 0.0
 

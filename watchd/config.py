@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-import attrs
+import msgspec
 
 from watchd.failures import Failure
 from watchd.values import (
@@ -46,8 +46,7 @@ class ConfigError(Failure):
     """The command line or the configuration makes no sense."""
 
 
-@attrs.frozen
-class About:
+class About(msgspec.Struct, frozen=True):
     """What is said of a setting beside its name and default: the annotation of a field of Config."""
 
     parse: Callable[[str], Any]
@@ -59,8 +58,7 @@ class About:
     """How the help writes the default, where it is not the value's own text."""
 
 
-@attrs.frozen
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One row of the table of settings."""
 
     name: str
@@ -94,8 +92,7 @@ DEFAULT_NODE_PORTS = PortRange(30000, 32767)
 """The reference's."""
 
 
-@attrs.frozen
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """What `watchd serve` is told. Durations are in seconds, sizes in bytes."""
 
     data_dir: Annotated[
@@ -246,7 +243,7 @@ class Config:
         About(one_of("debug", "info", "warning", "error"), "Least severity that is logged, to stderr.", "LEVEL"),
     ] = "info"
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse settings that do not go together."""
         if self.insecure_http is not None and not self.insecure_http.loopback:
             raise ConfigError(
@@ -261,12 +258,13 @@ class Config:
 
 def _table() -> dict[str, Setting]:
     hints = get_type_hints(Config, include_extras=True)
+    defaults = Config()
     out = {}
-    for field in attrs.fields(Config):
-        (about,) = (item for item in hints[field.name].__metadata__ if isinstance(item, About))
-        default = field.default
+    for name in Config.__struct_fields__:
+        (about,) = (item for item in hints[name].__metadata__ if isinstance(item, About))
+        default = getattr(defaults, name)
         shown = about.shown or (str(default).lower() if isinstance(default, bool) else str(default))
-        out[field.name] = Setting(field.name, about, shown)
+        out[name] = Setting(name, about, shown)
     return out
 
 
@@ -309,7 +307,7 @@ def resolve(flags: Mapping[str, str | None], *, environ: Mapping[str, str], file
             raise ConfigError(f"{source}: {error}") from error
     config = Config(**values)
     if config.data_dir is None and not config.memory:
-        config = attrs.evolve(config, data_dir=default_data_dir(environ))
+        config = msgspec.structs.replace(config, data_dir=default_data_dir(environ))
     return config
 
 

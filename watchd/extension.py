@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import msgspec
 
 from conversion.hub import Conversion, Spoke
@@ -32,8 +31,7 @@ class ExtensionError(Exception):
     """A package's kinds cannot be served; the message names it and says why."""
 
 
-@attrs.frozen
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """One version of a kind."""
 
     name: str
@@ -51,8 +49,7 @@ class Version:
     """Paths that field selectors may name (`.spec.color`)."""
 
 
-@attrs.frozen
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A kind and its versions."""
 
     group: str
@@ -77,7 +74,7 @@ class Resource:
             for version in self.versions
             if version.name != self.hub and (version.to_hub or version.from_hub)
         }
-        return attrs.evolve(kind_of(definition), spokes=spokes)
+        return msgspec.structs.replace(kind_of(definition), spokes=spokes)
 
 
 def _definition(resource: Resource) -> Object:

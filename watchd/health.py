@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import attrs
+import msgspec
 
 Check = Callable[[], "str | None"]
 """Returns None while all is well, else why not. Called for each request: it looks at memory only."""
@@ -20,16 +20,14 @@ PING = "ping"
 """The check that is answered by answering."""
 
 
-@attrs.frozen
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """The answer to a health request, text/plain."""
 
     status: int
     text: str
 
 
-@attrs.frozen
-class _Named:
+class _Named(msgspec.Struct, frozen=True):
     name: str
     check: Check
     endpoints: frozenset[str]

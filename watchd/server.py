@@ -16,7 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 import trio
 
 from storage import compact
@@ -113,8 +113,7 @@ class StartError(Exception):
     """The server cannot start. The message is one line for its owner."""
 
 
-@attrs.frozen
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """A server that is ready."""
 
     url: str
@@ -246,8 +245,7 @@ def _kinds(config: Config) -> list[Kind]:
     return kinds
 
 
-@attrs.frozen
-class _Parts:
+class _Parts(msgspec.Struct, frozen=True):
     """What is made over an open log."""
 
     bus: WatchBus
@@ -436,8 +434,7 @@ async def _start_controllers(
         await nursery.start(supervisor.run)
 
 
-@attrs.frozen
-class _Followed:
+class _Followed(msgspec.Struct, frozen=True):
     """Custom kinds as the first worker has settled them."""
 
     custom: Definitions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 import trio
 
 from storage.committer_process import Connection
@@ -18,8 +18,7 @@ WAIT_SECONDS = 5.0
 """How long a request waits for a definition to have its effect: milliseconds, but where that fails again and again."""
 
 
-@attrs.frozen
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """A worker's part."""
 
     first: bool

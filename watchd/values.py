@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
-import attrs
+import msgspec
 
 
 class Durability(StrEnum):
@@ -20,8 +20,7 @@ class Durability(StrEnum):
     """After the operating system took it: a power cut may lose answered writes and reuse their revisions."""
 
 
-@attrs.frozen
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """An IP address or host name, and a port (0: any free one)."""
 
     host: str
@@ -154,8 +153,7 @@ def parse_durability(text: str) -> Durability:
     return Durability(one_of(*(str(choice) for choice in Durability))(text))
 
 
-@attrs.frozen
-class PortRange:
+class PortRange(msgspec.Struct, frozen=True):
     """Ports from one to another, both inclusive."""
 
     first: int

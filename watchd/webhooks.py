@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 import orjson
 import trio
 
@@ -34,8 +34,7 @@ CLIENTS = 64
 """Webhooks whose connections are kept."""
 
 
-@attrs.frozen
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a webhook is (WebhookClientConfig)."""
 
     url: str

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
+import msgspec
 import trio
 
 from storage.errors import StorageError
@@ -251,8 +251,7 @@ def ip_address(address: str, owner: Object) -> Object:
     }
 
 
-@attrs.frozen
-class _Usable:
+class _Usable(msgspec.Struct, frozen=True):
     """The addresses of a range that Services can have: all but the first one, and the last one of IPv4 (broadcast)."""
 
     network: Network

@@ -8,7 +8,7 @@ Who may is the authorizer's business: to it these are paths that are no resource
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 import orjson
 
 from storage.errors import StorageError
@@ -25,8 +25,7 @@ REVISION_DIGITS = 18
 
 
 
-@attrs.frozen
-class Admin:
+class Admin(msgspec.Struct, frozen=True):
     """Answers the paths under /debug/watchd."""
 
     log: Log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import attrs
+import msgspec
 
 from conversion.codec import CBOR, YAML, DecodeError
 from watchd.api.decoding import copy_of, type_check
@@ -28,8 +28,7 @@ PUT_BACK = ("creationTimestamp", "generation")
 """Fields of a custom object that the reference overwrites before it reads them, so that even ill-typed ones pass."""
 
 
-@attrs.frozen
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """An object as a manager wants it: only what it cares for."""
 
     object: Object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.api import negotiate
 from watchd.api.message import Request, Response
@@ -24,15 +24,14 @@ DECODED_IN_LINE = 32 << 10
 """Bytes of a body that is decoded on the loop: about 3 ms where it is YAML or has to be parsed exactly, 0.3 ms else."""
 
 
-@attrs.define
-class Call:
+class Call(msgspec.Struct):
     """One request for a resource, on its way."""
 
     request: Request
     info: RequestInfo
     endpoint: Endpoint
     user: User
-    warnings: list[str] = attrs.field(factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     """Texts for Warning headers."""
 
     def accept(

@@ -7,7 +7,7 @@ import json
 import posixpath
 from typing import Any, NoReturn
 
-import attrs
+import msgspec
 
 from storage.types import KEY_LIMIT
 from watchd.status import StatusError, bad_request, expired, go_quote, json_type
@@ -29,8 +29,7 @@ EXPIRED = (
 """What a token of a compacted revision is answered (410, with the inconsistent token)."""
 
 
-@attrs.frozen
-class Continuation:
+class Continuation(msgspec.Struct, frozen=True):
     """Where a paged list goes on."""
 
     revision: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from watchd.api.message import Request, Response
 from watchd.health import Health
@@ -15,8 +15,7 @@ HEADERS = (
 """Of every page. The API server's own health is never a cache's business."""
 
 
-@attrs.frozen
-class HealthPages:
+class HealthPages(msgspec.Struct, frozen=True):
     """Answers the paths under the three endpoints."""
 
     health: Health

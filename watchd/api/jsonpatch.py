@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import attrs
+import msgspec
 import orjson
 
 from conversion.codec import MAX_DEPTH
@@ -68,8 +68,7 @@ def _position(token: str, length: int) -> int:
     return index
 
 
-@attrs.frozen
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One operation of a JSON patch, as it stood in the body."""
 
     op: str
@@ -211,8 +210,7 @@ def _too_deep(value: Any) -> bool:
     return True
 
 
-@attrs.frozen
-class JsonPatch:
+class JsonPatch(msgspec.Struct, frozen=True):
     """A JSON patch."""
 
     operations: tuple[Operation, ...]

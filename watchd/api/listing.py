@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+import msgspec
 import trio
 
 from storage.errors import Compacted, FutureRevision
@@ -42,8 +42,7 @@ async def wait_until(core: WatchCore, revision: int) -> None:
         raise too_large_resource_version(revision, core.bus.head)
 
 
-@attrs.define
-class Reading:
+class Reading(msgspec.Struct):
     """A list on its way."""
 
     items: list[Stored]
@@ -54,7 +53,7 @@ class Reading:
     """Where the reading can go on, or None at the end of the collection."""
     paged: bool
     """Whether `items` is a page, and so the whole answer."""
-    metadata: dict[str, Any] = attrs.field(factory=dict)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     """The list's."""
 
 

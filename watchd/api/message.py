@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 from urllib.parse import unquote, unquote_plus
 
-import attrs
+import msgspec
 
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 """A percent sign that begins no escape."""
@@ -73,8 +73,7 @@ class WatchStream(Stream, Protocol):
         """Begin it on a line, in place of `run`."""
 
 
-@attrs.define(eq=False)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One HTTP request. Nobody changes it, nor its headers: a door may give the same ones to several requests."""
 
     method: str
@@ -91,7 +90,7 @@ class Request:
     """The client's verified certificate, DER."""
     audit_id: str = ""
     """Under which the request is found in the audit log: the client's own, or a fresh one."""
-    _query: dict[str, list[str]] | None = attrs.field(default=None, init=False, repr=False)
+    _query: dict[str, list[str]] | None = None
 
     @property
     def path(self) -> str:
@@ -122,8 +121,7 @@ def _decoded(query: str) -> dict[str, list[str]]:
     return out
 
 
-@attrs.define
-class Response:
+class Response(msgspec.Struct):
     """One HTTP answer."""
 
     status: int

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 import trio
 
 from watchd.api.discovery import page_not_found
@@ -55,8 +55,7 @@ _REQUEST = ("verb", "dry_run", "group", "version", "resource", "subresource", "s
 _RESOURCE = ("group", "version", "resource")
 
 
-@attrs.frozen
-class WatchEvents:
+class WatchEvents(msgspec.Struct, frozen=True):
     """Counts the events of one resource's watches."""
 
     _total: Tally
@@ -69,12 +68,11 @@ class WatchEvents:
             self._bytes.observe(size / events, watchers)
 
 
-@attrs.frozen
-class _Requests:
+class _Requests(msgspec.Struct, frozen=True):
     """Counts requests that are alike but for their answers' statuses."""
 
     durations: Distribution
-    totals: dict[int, Tally] = attrs.field(factory=dict)
+    totals: dict[int, Tally] = msgspec.field(default_factory=dict)
     """By HTTP status."""
 
 

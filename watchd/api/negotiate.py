@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-import attrs
+import msgspec
 
 from conversion.codec import CBOR, CBOR_SEQ, JSON, PROTOBUF, YAML, Codec, DecodeError
 from conversion.deferred import deferred
@@ -60,8 +60,7 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 """What strconv.ParseBool takes for true."""
 
 
-@attrs.frozen
-class Clause:
+class Clause(msgspec.Struct, frozen=True):
     """One clause of an Accept header."""
 
     type: str
@@ -76,8 +75,7 @@ class Clause:
         return (self.type == kind and self.subtype in (subtype, "*")) or self.type == self.subtype == "*"
 
 
-@attrs.frozen
-class Transformation:
+class Transformation(msgspec.Struct, frozen=True):
     """What an answer's objects are to become (`as=` in Accept)."""
 
     kind: str
@@ -86,8 +84,7 @@ class Transformation:
     group: str = META_GROUP
 
 
-@attrs.frozen
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """How an answer is written."""
 
     codec: Codec

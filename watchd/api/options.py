@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-import attrs
+import msgspec
 
 from watchd.api.continuation import Continuation
 from watchd.api.requestinfo import flag
@@ -104,8 +104,7 @@ def _refuse(kind: str, errors: list[FieldError]) -> None:
         raise invalid(META_GROUP, kind, "", errors)
 
 
-@attrs.frozen
-class Position:
+class Position(msgspec.Struct, frozen=True):
     """Where in time, and from which key, a list is read."""
 
     exact: int | None
@@ -118,8 +117,7 @@ class Position:
     """Whether `limit` counts: not with resourceVersion=0 (FEATURES row 39)."""
 
 
-@attrs.frozen
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True):
     """The options of list, watch and deletecollection."""
 
     label_selector: LabelSelector = EVERY_LABEL
@@ -169,7 +167,7 @@ class ListOptions:
         _refuse("ListOptions", options._watch_errors() if watch else options._list_errors())
         if legacy_watch and not watch:
             initial = True if resource_version in ("", "0") else None
-            options = attrs.evolve(options, watch=True, send_initial_events=initial)
+            options = msgspec.structs.replace(options, watch=True, send_initial_events=initial)
         return options
 
     def _list_errors(self) -> list[FieldError]:
@@ -207,7 +205,7 @@ class ListOptions:
         """
         if self.resource_version in ("", "0") or self.resource_version_match or self.continue_token:
             return self
-        return attrs.evolve(self, resource_version_match=EXACT)
+        return msgspec.structs.replace(self, resource_version_match=EXACT)
 
     def position(self) -> Position:
         """Tell what a list reads (the table of PROTOCOL.md section 2). Raises StatusError (400)."""
@@ -233,8 +231,7 @@ class ListOptions:
         return parse_revision(self.resource_version)
 
 
-@attrs.frozen
-class GetOptions:
+class GetOptions(msgspec.Struct, frozen=True):
     """The options of get."""
 
     resource_version: str = ""
@@ -253,12 +250,12 @@ FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 """What fieldValidation may be; "" is Warn."""
 
 
-class _WriteOptions:
+class _WriteOptions(msgspec.Struct, frozen=True):
     """What create, update and patch have in common."""
 
-    dry_run: bool
-    field_manager: str
-    field_validation: str
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = ""
 
     @property
     def strict(self) -> bool:
@@ -315,13 +312,8 @@ def _written(kind: type[_W], query: Query) -> _W:
     )
 
 
-@attrs.frozen
-class CreateOptions(_WriteOptions):
+class CreateOptions(_WriteOptions, frozen=True):
     """The options of create."""
-
-    dry_run: bool = False
-    field_manager: str = ""
-    field_validation: str = ""
 
     @classmethod
     def parse(cls, query: Query) -> CreateOptions:
@@ -332,13 +324,8 @@ class CreateOptions(_WriteOptions):
         return _written(cls, query)
 
 
-@attrs.frozen
-class UpdateOptions(_WriteOptions):
+class UpdateOptions(_WriteOptions, frozen=True):
     """The options of update."""
-
-    dry_run: bool = False
-    field_manager: str = ""
-    field_validation: str = ""
 
     @classmethod
     def parse(cls, query: Query) -> UpdateOptions:
@@ -349,13 +336,9 @@ class UpdateOptions(_WriteOptions):
         return _written(cls, query)
 
 
-@attrs.frozen
-class PatchOptions(_WriteOptions):
+class PatchOptions(_WriteOptions, frozen=True):
     """The options of patch."""
 
-    dry_run: bool = False
-    field_manager: str = ""
-    field_validation: str = ""
     force: bool = False
     """Of server-side apply: whether to take fields from other managers."""
 
@@ -369,7 +352,7 @@ class PatchOptions(_WriteOptions):
         if apply and not _text(query, "fieldManager"):
             errors.append(FieldError(FieldProblem.REQUIRED, "fieldManager", detail="is required for apply patch"))
         _refuse("PatchOptions", errors + _write_errors(query))
-        return attrs.evolve(_written(cls, query), force=bool(force))
+        return msgspec.structs.replace(_written(cls, query), force=bool(force))
 
 
 FOREGROUND = "Foreground"
@@ -377,8 +360,7 @@ BACKGROUND = "Background"
 ORPHAN = "Orphan"
 
 
-@attrs.frozen
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct, frozen=True):
     """The options of delete and deletecollection."""
 
     dry_run: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 
 from conversion.codec import Decoded, DecodeError
 from conversion.json_codec import JsonCodec
@@ -40,8 +40,7 @@ class Document(Protocol):
         """Return the patched object; it may share parts of the argument, which is unchanged. Raises StatusError."""
 
 
-@attrs.frozen
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """The kind of patch that a request brings."""
 
     type: PatchType
@@ -98,8 +97,7 @@ def parse(content_type: str, *, custom: bool) -> Change:
 _CODEC = JsonCodec()
 
 
-@attrs.frozen
-class MergePatch:
+class MergePatch(msgspec.Struct, frozen=True):
     """A merge patch; an array takes the place of the object."""
 
     patch: Object | list[Any]

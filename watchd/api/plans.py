@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from storage.bus import WatchBus
 from storage.log import Log
@@ -18,8 +18,7 @@ from watchd.registry.registry import Retirement
 from watchd.registry.view import View
 
 
-@attrs.frozen
-class WatchCore:
+class WatchCore(msgspec.Struct, frozen=True):
     """What every watch reads from."""
 
     log: Log
@@ -27,8 +26,7 @@ class WatchCore:
     frames: FrameCache
 
 
-@attrs.frozen
-class WatchPlan:
+class WatchPlan(msgspec.Struct, frozen=True):
     """A watch that has been checked and may begin."""
 
     core: WatchCore
@@ -53,8 +51,7 @@ class WatchPlan:
     """Told what was sent."""
 
 
-@attrs.frozen
-class ListPlan:
+class ListPlan(msgspec.Struct, frozen=True):
     """A list whose first part is read; the rest is read and sent in turns."""
 
     log: Log

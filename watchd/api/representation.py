@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.api.negotiate import Transformation
 from watchd.registry.columns import Column, columns_of
@@ -28,8 +28,7 @@ INCLUDE = ("", "Metadata", "Object", "None")
 """What `includeObject` may be; "" is Metadata."""
 
 
-@attrs.frozen
-class Representation:
+class Representation(msgspec.Struct, frozen=True):
     """What becomes of the objects of an answer."""
 
     key: tuple[str, ...]
@@ -88,7 +87,7 @@ def _table(endpoint: Endpoint, api_version: str, include: str, clock: Clock) -> 
     definitions = [column.definition() for column in columns]
     row = _row(columns, endpoint.kind.strategy, api_version, include or "Metadata", clock)
 
-    listed = [attrs.evolve(column, cell=column.listed or column.cell) for column in columns]
+    listed = [msgspec.structs.replace(column, cell=column.listed or column.cell) for column in columns]
     item = _row(listed, endpoint.kind.strategy, api_version, include or "Metadata", clock)
 
     def one(obj: Object) -> Object:

@@ -30,7 +30,7 @@ KIND = Kind(
     versions=(
         Version(
             "v1",
-            schema={
+            own_schema={
                 "title": "Scale",
                 "type": "object",
                 "properties": {
@@ -57,7 +57,7 @@ KIND = Kind(
         ),
     ),
     hub="v1",
-    columns=(
+    own_columns=(
         NAME,
         Column("Desired", lambda obj, _: obj["spec"].get("replicas"), "integer", description="Number of desired replicas"),
         Column("Available", lambda obj, _: obj["status"]["replicas"], "integer", description="Number of actual replicas"),

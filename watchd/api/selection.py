@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from watchd.api.selectors import EVERY_FIELD, EVERY_LABEL, NAME_FIELD, NAMESPACE_FIELD, FieldSelector, LabelSelector
 from watchd.registry.registry import Endpoint
 
 
-@attrs.frozen
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """What a list, watch or deletecollection wants. Hashable: equal selections share their frames."""
 
     labels: LabelSelector = EVERY_LABEL

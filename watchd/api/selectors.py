@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import NoReturn
 
-import attrs
+import msgspec
 
 from watchd.registry.formats import LABEL_MAX, label_value, qualified_name
 from watchd.registry.strategy import UNKNOWN_FIELD
@@ -54,8 +55,7 @@ def go_int64(text: str) -> int | None:
     return number if number in _INT64 else None
 
 
-@attrs.frozen
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One condition on the labels."""
 
     key: str
@@ -102,17 +102,15 @@ class Requirement:
         return compare
 
 
-@attrs.frozen
-class LabelSelector:
+class LabelSelector(msgspec.Struct, frozen=True, dict=True):
     """All of some requirements; the empty one selects everything."""
 
     requirements: tuple[Requirement, ...] = ()
     """By key."""
-    matches: LabelMatcher = attrs.field(init=False, eq=False, repr=False)
-    """Whether a set of labels is selected."""
 
-    @matches.default
-    def _compile(self) -> LabelMatcher:
+    @cached_property
+    def matches(self) -> LabelMatcher:
+        """Whether a set of labels is selected."""
         return _all([requirement.compile() for requirement in self.requirements])
 
     @classmethod
@@ -304,8 +302,7 @@ class _LabelParser:
                 return values
 
 
-@attrs.frozen
-class FieldTerm:
+class FieldTerm(msgspec.Struct, frozen=True):
     """One condition on a field."""
 
     field: str
@@ -326,16 +323,14 @@ class FieldTerm:
         return lambda fields: fields.get(field, "") != value
 
 
-@attrs.frozen
-class FieldSelector:
+class FieldSelector(msgspec.Struct, frozen=True, dict=True):
     """All of some terms; the empty one selects everything."""
 
     terms: tuple[FieldTerm, ...] = ()
-    matches: LabelMatcher = attrs.field(init=False, eq=False, repr=False)
-    """Whether a set of field values is selected."""
 
-    @matches.default
-    def _compile(self) -> LabelMatcher:
+    @cached_property
+    def matches(self) -> LabelMatcher:
+        """Whether a set of field values is selected."""
         return _all([term.compile() for term in self.terms])
 
     @classmethod

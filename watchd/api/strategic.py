@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-import attrs
+import msgspec
 import orjson
 
 from watchd.schema.unstructured import misfit
@@ -28,8 +28,7 @@ NOTHING: Schema = {}
 """The schema of what no schema speaks of: maps merge, lists are replaced."""
 
 
-@attrs.frozen
-class StrategicMergePatch:
+class StrategicMergePatch(msgspec.Struct, frozen=True):
     """A strategic merge patch for a kind with a schema."""
 
     patch: Object

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from watchd.auth.user import ANONYMOUS, User
 from watchd.failures import Failure
@@ -22,8 +22,7 @@ class TokenFileError(Failure):
     """A token file that cannot be used. The message is one line and holds no token."""
 
 
-@attrs.frozen
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """What a request brings to prove who asks."""
 
     headers: Mapping[str, str]
@@ -39,8 +38,7 @@ API_AUDIENCES = (ISSUER,)
 """Audiences that this server is."""
 
 
-@attrs.frozen
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who a token says asks."""
 
     user: User

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-import attrs
 import msgspec
 
 from watchd.auth.user import AUTHENTICATED, MASTERS, User
@@ -33,8 +32,7 @@ class Attributes(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-@attrs.frozen
-class ResourceRule:
+class ResourceRule(msgspec.Struct, frozen=True):
     """Actions on resources that are allowed (authorization.k8s.io/v1 ResourceRule)."""
 
     verbs: tuple[str, ...]
@@ -44,16 +42,14 @@ class ResourceRule:
     """Empty for all."""
 
 
-@attrs.frozen
-class PathRule:
+class PathRule(msgspec.Struct, frozen=True):
     """Actions on other paths that are allowed (NonResourceRule)."""
 
     verbs: tuple[str, ...]
     paths: tuple[str, ...]
 
 
-@attrs.frozen
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What a user may do in a namespace, as far as it can be listed."""
 
     resources: tuple[ResourceRule, ...] = ()

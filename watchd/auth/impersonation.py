@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-import attrs
 import msgspec
 
 from watchd.auth.authorization import Attributes, Authorizer, require
@@ -23,8 +22,7 @@ ACCOUNT = "system:serviceaccount:"
 AUTHENTICATION = "authentication.k8s.io"
 
 
-@attrs.frozen
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """Who a request is to be from, as its headers have it."""
 
     name: str

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.auth.authentication import API_AUDIENCES, ISSUER, BearerAuthenticator, Identity, TokenRefused
 from watchd.auth.jwt import BadToken, Claims, SigningKey, unverified
@@ -185,8 +185,7 @@ class ServiceAccountAuthenticator(BearerAuthenticator):
         return time is not None and datetime.fromisoformat(time).timestamp() * 1000 < self._clock.now_ms() - LEEWAY_MS
 
 
-@attrs.frozen
-class _Reference:
+class _Reference(msgspec.Struct, frozen=True):
     name: str
     uid: str
 

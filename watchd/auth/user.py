@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import attrs
+import msgspec
 
 AUTHENTICATED = "system:authenticated"
 """Group of everybody who showed a valid credential."""
@@ -20,8 +20,7 @@ NO_EXTRA: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 """Extra attributes of most users."""
 
 
-@attrs.frozen
-class User:
+class User(msgspec.Struct, frozen=True):
     """A user as the authenticators establish it (authentication.k8s.io/v1 UserInfo)."""
 
     name: str
@@ -33,7 +32,7 @@ class User:
         """Return the user as a member of system:authenticated."""
         if AUTHENTICATED in self.groups or UNAUTHENTICATED in self.groups:
             return self
-        return attrs.evolve(self, groups=(*self.groups, AUTHENTICATED))
+        return msgspec.structs.replace(self, groups=(*self.groups, AUTHENTICATED))
 
 
 ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from storage.bus import WatchBus
 from storage.types import Scope
@@ -26,8 +26,7 @@ TOKEN_SECRETS = ("type", "kubernetes.io/service-account-token")
 # ruff: noqa: PLC0415 - modules are imported by what needs them, see above
 
 
-@attrs.frozen
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """What controllers are made of."""
 
     store: Store
@@ -103,8 +102,7 @@ def _migrations(needs: Needs) -> Controller:
     return StorageMigrations(needs.store, needs.bus)
 
 
-@attrs.frozen
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """One controller."""
 
     make: Callable[[Needs], Controller]

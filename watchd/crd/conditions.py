@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.seams import Clock, rfc3339
 
@@ -15,8 +15,7 @@ NAMES_ACCEPTED = "NamesAccepted"
 TERMINATING = "Terminating"
 
 
-@attrs.frozen
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """A condition without its time."""
 
     type: str

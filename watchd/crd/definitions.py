@@ -142,13 +142,13 @@ KIND = Kind(
         Version(
             "v1",
             status=True,
-            schema=whole("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"),
+            own_schema=whole("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"),
         ),
     ),
     hub="v1",
     namespaced=False,
-    strategy=DefinitionStrategy(),
-    columns=(
+    own_strategy=DefinitionStrategy(),
+    own_columns=(
         NAME,
         Column("Scope", lambda obj, _: obj.get("spec", {}).get("scope", ""), description="Cluster/Namespaced"),
         Column(

@@ -117,7 +117,7 @@ def kind_of(definition: Object, calls: Calls = no_calls, new_uid: NewUid = str) 
         versions=versions,
         hub=storage_version(spec) or "",
         namespaced=spec["scope"] == "Namespaced",
-        strategy=CustomStrategy(schemas),
+        own_strategy=CustomStrategy(schemas),
         spokes=spokes(spec, storage_version(spec) or "", translations),
         translations=translations,
         custom=True,
@@ -138,7 +138,7 @@ def _version(version: Object, spec: Object) -> Version:
         deprecation_warning=deprecation_warning(version, spec),
         status="status" in subresources,
         scale=scale,
-        schema=schema,
+        own_schema=schema,
         compiled=None if schema is None else _compiled(schema, scale),
         selectable_fields=tuple(
             field["jsonPath"].removeprefix(".") for field in version.get("selectableFields") or ()

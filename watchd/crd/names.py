@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.crd import conditions
 from watchd.crd.conditions import Condition
@@ -18,8 +18,7 @@ NO_CONFLICTS = Condition(
 )
 
 
-@attrs.frozen
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """What a definition's names come to."""
 
     names: Object

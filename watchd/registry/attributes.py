@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 
 from storage.types import Check
 from watchd.registry.kind import Kind, Version
@@ -42,8 +42,7 @@ class UserInfo(Protocol):
         """What else is known of the user."""
 
 
-@attrs.define(eq=False)
-class Attributes:
+class Attributes(msgspec.Struct, eq=False):
     """One write on its way through admission."""
 
     operation: Operation
@@ -60,11 +59,11 @@ class Attributes:
     dry_run: bool = False
     user: UserInfo | None = None
     """None for the server's own controllers."""
-    checks: list[Check] = attrs.field(factory=list)
+    checks: list[Check] = msgspec.field(default_factory=list)
     """Conditions on other keys that the append is made under: a member that looked something up adds what it saw."""
-    warnings: list[str] = attrs.field(factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     """Texts for the Warning header."""
-    ended: list[Callable[[bool], None]] = attrs.field(factory=list)
+    ended: list[Callable[[bool], None]] = msgspec.field(default_factory=list)
     """Told once whether the object was stored. A member of `validate` adds to it what it has to undo or to forget; from then on
     the write goes to its end whoever is cancelled."""
 

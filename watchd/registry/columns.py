@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import attrs
+import msgspec
 
 from conversion.codec import INT64_MAX, INT64_MIN
 from watchd.registry.jsonpath import JsonPathError, compiled
@@ -48,8 +48,7 @@ SECOND_MS, MINUTE, HOUR, DAY, YEAR = 1000, 60, 3600, 86_400, 365 * 86_400
 """Milliseconds of a second; seconds of the others."""
 
 
-@attrs.frozen
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One column of a Table."""
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 import orjson
 
 from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
@@ -32,8 +32,7 @@ SUBRESOURCE_VERBS = ("get", "patch", "update")
 """Verbs of status and scale."""
 
 
-@attrs.frozen
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """What a kind is called."""
 
     plural: str
@@ -43,16 +42,15 @@ class Names:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Fill in the conventional forms."""
         if not self.singular:
-            object.__setattr__(self, "singular", self.kind.lower())
+            msgspec.structs.force_setattr(self, "singular", self.kind.lower())
         if not self.list_kind:
-            object.__setattr__(self, "list_kind", f"{self.kind}List")
+            msgspec.structs.force_setattr(self, "list_kind", f"{self.kind}List")
 
 
-@attrs.frozen
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """Where the scale subresource finds its values (JSON paths)."""
 
     spec_replicas: str
@@ -62,8 +60,7 @@ class Scale:
     """Whether the selector is a LabelSelector, or a map of labels, and no text."""
 
 
-@attrs.frozen
-class Subresource:
+class Subresource(msgspec.Struct, frozen=True):
     """A subresource beside status and scale."""
 
     name: str
@@ -84,8 +81,7 @@ class Behaviour(Protocol):
         """Return what the kind shows in a Table (watchd.registry.columns.Column), nothing where it has no columns of its own."""
 
 
-@attrs.frozen
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """A served version of a kind."""
 
     name: str
@@ -101,8 +97,9 @@ class Version:
     scale: Scale | None = None
     component: str = ""
     """The name of a built-in kind's schema (watchd.registry.schemas)."""
-    _schema: Any = None
-    compiled: CompiledSchema | None = attrs.field(default=None, eq=False)
+    own_schema: Any = None
+    """Of the whole object, where it is no built-in kind's."""
+    compiled: CompiledSchema | None = None
     """What a custom kind's schema does to its objects."""
     selectable_fields: tuple[str, ...] = ()
     """Paths that field selectors may name, beside metadata.name and metadata.namespace (`spec.color`)."""
@@ -112,11 +109,10 @@ class Version:
     @property
     def schema(self) -> Any:
         """The OpenAPI v3 schema of the whole object, or None where nothing is known."""
-        return whole(self.component) if self.component else self._schema
+        return whole(self.component) if self.component else self.own_schema
 
 
-@attrs.frozen(slots=False, eq=False)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, eq=False, dict=True, weakref=True):
     """A kind that the server knows."""
 
     group: str
@@ -126,7 +122,8 @@ class Kind:
     hub: str
     """The version that is stored."""
     namespaced: bool = True
-    _strategy: Strategy | None = None
+    own_strategy: Strategy | None = None
+    """Where it is no built-in kind's."""
     custom: bool = False
     """Defined by a CustomResourceDefinition, or by a package in its way (watchd.extension)."""
     storage_name: str = ""
@@ -140,8 +137,9 @@ class Kind:
     """Whether nothing is stored: reviews are answered and forgotten."""
     behaviour: Behaviour | None = None
     """Of a built-in kind, where strategy and columns are not given."""
-    _columns: tuple[Any, ...] = ()
-    spokes: Mapping[str, Spoke] = attrs.field(factory=dict)
+    own_columns: tuple[Any, ...] = ()
+    """Where they are no built-in kind's."""
+    spokes: Mapping[str, Spoke] = msgspec.field(default_factory=dict)
     """How versions reach the stored form and come back. One that is missing differs in its apiVersion only."""
     translations: Translations | None = None
     """What a webhook made of the objects, where versions are converted by one: to be fetched before they are asked for."""
@@ -149,25 +147,25 @@ class Kind:
     """What stored bytes say they are, where that is not this group's hub version (events.k8s.io Events are stored as core Events)."""
     stored_fields: tuple[str, ...] = ()
     """Fields that the stored header carries beside the selectable ones: those of the other kind that shares the storage."""
-    siblings: list[Kind] = attrs.field(factory=list)
+    siblings: list[Kind] = msgspec.field(default_factory=list)
     """The other kinds that share the storage, filled in by whoever makes them: owners of fields may have written through one of them."""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Name the storage after the group-resource unless told otherwise."""
         if not self.storage_name:
-            object.__setattr__(self, "storage_name", f"{self.names.plural}.{self.group}".rstrip("."))
+            msgspec.structs.force_setattr(self, "storage_name", f"{self.names.plural}.{self.group}".rstrip("."))
 
     @cached_property
     def strategy(self) -> Strategy:
         """The rules of the kind."""
-        if self._strategy is not None:
-            return self._strategy
+        if self.own_strategy is not None:
+            return self.own_strategy
         return Strategy() if self.behaviour is None else self.behaviour.strategy()
 
     @cached_property
     def columns(self) -> tuple[Any, ...]:
         """What a built-in kind shows in a Table (watchd.registry.columns.Column)."""
-        return self._columns if self.behaviour is None else self.behaviour.columns()
+        return self.own_columns if self.behaviour is None else self.behaviour.columns()
 
     def blank(self, version: str, metadata: Object) -> Object:
         """Return an object of which nothing is said but its metadata: a built-in kind's has Go's zero values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import attrs
+import msgspec
 
 from conversion.codec import Codec
 from conversion.gvk import GroupVersionResource
@@ -51,16 +51,15 @@ class Retirement:
             self.end_calling(call)
 
 
-@attrs.frozen(eq=False)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, eq=False):
     """A kind at one of its served versions: what a request's path leads to."""
 
     kind: Kind
     version: Version
     id: KindId
     """What the log calls the kind."""
-    retirement: Retirement = attrs.field(factory=Retirement)
-    _views: dict[Codec, View] = attrs.field(factory=dict, init=False, repr=False)
+    retirement: Retirement = msgspec.field(default_factory=Retirement)
+    _views: dict[Codec, View] = msgspec.field(default_factory=dict)
 
     @property
     def group(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 import orjson
 
 from conversion.codec import JSON, Codec
@@ -24,15 +24,14 @@ Projection = Callable[[Object], Object]
 """What becomes of an object before it is encoded (its metadata alone, a Table row). Must not change its argument."""
 
 
-@attrs.frozen
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What a list is that is not a list of the objects themselves."""
 
     kind: str
     api_version: str
     field: str = "items"
     """What holds the items."""
-    extra: Object = attrs.field(factory=dict)
+    extra: Object = msgspec.field(default_factory=dict)
     """Further fields of the list."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
+import msgspec
 
 from storage.types import Stored
 from watchd.registry.attributes import UserInfo
@@ -16,14 +16,13 @@ Change = Callable[[Object], Awaitable[Object]]
 """From a copy of the current object at the request's version to the wanted one. Called again after a lost race."""
 
 
-@attrs.frozen
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who writes, and how."""
 
     user: UserInfo | None = None
     """None for the server's own controllers."""
     dry_run: bool = False
-    warnings: list[str] = attrs.field(factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     """Filled with texts for the Warning header."""
     manager: str = "watchd"
     """What managedFields call the caller."""
@@ -33,8 +32,7 @@ CONTROLLER = Caller()
 """The server's own controllers."""
 
 
-@attrs.frozen
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True):
     """What a delete asks for (metav1.DeleteOptions)."""
 
     uid: str = ""
@@ -47,8 +45,7 @@ class Deletion:
     """Seconds that the object is left, for kinds that know such a time."""
 
 
-@attrs.frozen
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """What a write came to."""
 
     object: Object

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 import orjson
 
 from watchd.schema import checks, embedded, listtypes, validation
@@ -36,8 +36,7 @@ SKELETON_BYTES = 8
 """Length of a skeleton's digest: enough that two schemas of one kind never meet."""
 
 
-@attrs.frozen
-class ScalePaths:
+class ScalePaths(msgspec.Struct, frozen=True):
     """Where the scale subresource finds its values, as the definition has them (`.spec.replicas`)."""
 
     spec: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from conversion.gvk import GroupVersion
 from watchd.schema.jsonvalue import copy_json
@@ -27,8 +27,7 @@ class MetadataMismatch(ValueError):
         self.error = error
 
 
-@attrs.frozen
-class MetadataRules:
+class MetadataRules(msgspec.Struct, frozen=True):
     """What holds for the metadata of every object."""
 
     decode: Callable[[dict[str, Any]], list[str]]

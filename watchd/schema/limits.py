@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.schema import formats
 from watchd.schema.jsonvalue import INT64_MAX, INT64_MIN, kind_of, same
@@ -29,8 +29,7 @@ _EPSILON = 1e-9
 _FLOAT32_MAX = 3.4028235677973366e38
 """The first number that rounds to infinity as a 32-bit one (IEEE 754): half a step over the largest."""
 
-@attrs.frozen
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Something wrong with a value; `text` is what tells it apart from others."""
 
     text: str

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import attrs
+import msgspec
 import trio
 
 from watchd.serving.backlog import Backlog
@@ -31,8 +31,7 @@ NATIVE = True
 """Whether HTTP/1.1 is served by the native door where nobody says so."""
 
 
-@attrs.frozen
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What the door allows its clients: Hypercorn's defaults are for pages, these are for watches of days."""
 
     idle: float = 90.0

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from hmac import compare_digest
 
-import attrs
 import httptools
+import msgspec
 
 END = b"\r\n\r\n"
 """Where a head ends."""
@@ -57,8 +57,7 @@ class BadHead(Exception):
         self.message = message
 
 
-@attrs.define(eq=False)
-class Head:
+class Head(msgspec.Struct, eq=False):
     """What a request says before its body."""
 
     method: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from watchd.serving.backlog import Backlog
 from watchd.serving.deadlines import Deadlines
 from watchd.serving.parking import Parking
 
 
-@attrs.frozen
-class Keepers:
+class Keepers(msgspec.Struct, frozen=True):
     """Shared by all connections of one door."""
 
     deadlines: Deadlines

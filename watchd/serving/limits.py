@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import resource
 
-import attrs
+import msgspec
 
 
-@attrs.frozen
-class Descriptors:
+class Descriptors(msgspec.Struct, frozen=True):
     """RLIMIT_NOFILE, in descriptors."""
 
     soft: int

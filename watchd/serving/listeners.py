@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import attrs
+import msgspec
 import trio
 
 from watchd.values import Address
@@ -36,8 +36,7 @@ class BadCertificate(ListenError):
     """A certificate, key or CA file cannot be used."""
 
 
-@attrs.frozen
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     """What a listener shows, and whom it asks to show something."""
 
     certificate: Path
@@ -69,8 +68,7 @@ class Tls:
         return context
 
 
-@attrs.frozen
-class Listener:
+class Listener(msgspec.Struct, frozen=True):
     """One address to listen on. Without TLS it must be a loopback address."""
 
     address: Address
@@ -85,8 +83,7 @@ class Listener:
         return "https" if self.tls is not None else "http"
 
 
-@attrs.frozen
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """An address that is listened on."""
 
     scheme: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import attrs
+import msgspec
 
 from watchd.api.message import Request, Response
 from watchd.seams import Entropy
@@ -17,15 +17,14 @@ MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request's body (FEATURES row 18): the reference's limit."""
 
 
-@attrs.frozen
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """The API as doors see it."""
 
     handle: Handle
     """Answers every path and method."""
     entropy: Entropy
     """For Audit-Ids."""
-    patience: Patience = attrs.field(factory=Patience)
+    patience: Patience = msgspec.field(default_factory=Patience)
     """With clients that read or send nothing."""
     max_body: int = MAX_BODY
     """Bytes of a request's body, whatever the handler allows."""

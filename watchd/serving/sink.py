@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 import trio
 
 from watchd.api.message import SinkClosed
@@ -21,8 +21,7 @@ PIECE = 64 * 1024
 does read is not taken for one that does not; no frame or chunk is copied beyond it."""
 
 
-@attrs.frozen
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long bytes may wait for a client that reads nothing, in seconds (DESIGN section 2, promise 5)."""
 
     answer: float = 30.0

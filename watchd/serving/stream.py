@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import attrs
+import msgspec
 import trio
 
 from storage.types import Key
@@ -16,8 +16,7 @@ from watchd.serving.groups import Groups
 from watchd.serving.watch import PAGE_KEYS, InlineWatch, Watch
 
 
-@attrs.frozen
-class WatchStream:
+class WatchStream(msgspec.Struct, frozen=True):
     """A watch as the body of an answer."""
 
     plan: WatchPlan
@@ -33,8 +32,7 @@ class WatchStream:
         return InlineWatch(self.plan, line, self.groups)
 
 
-@attrs.frozen
-class ListStream:
+class ListStream(msgspec.Struct, frozen=True):
     """A long list as the body of an answer."""
 
     plan: ListPlan
@@ -44,8 +42,7 @@ class ListStream:
         await run_list(self.plan, sink)
 
 
-@attrs.frozen
-class Streams:
+class Streams(msgspec.Struct, frozen=True):
     """Makes plans into bodies (watchd.api.plans.Streams)."""
 
     groups: Groups

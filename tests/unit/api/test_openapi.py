@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import attrs
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -51,7 +52,7 @@ SCHEMA = {
 GIZMO = Kind(
     group=GROUP,
     names=Names("gizmos", "Gizmo"),
-    versions=(Version("v1", status=True, scale=Scale(".spec.size", ".status.size"), schema=SCHEMA),),
+    versions=(Version("v1", status=True, scale=Scale(".spec.size", ".status.size"), own_schema=SCHEMA),),
     hub="v1",
     custom=True,
 )
@@ -130,7 +131,7 @@ async def test_conditional_and_moved(openapi):
 
 async def test_a_changed_kind_changes_its_hash_alone(openapi, installed):
     before = body(await ask(openapi, "/openapi/v3"))["paths"]
-    changed = attrs.evolve(GIZMO, versions=(attrs.evolve(GIZMO.versions[0], schema={"type": "object"}),))
+    changed = msgspec.structs.replace(GIZMO, versions=(msgspec.structs.replace(GIZMO.versions[0], own_schema={"type": "object"}),))
     installed.replace(GIZMO, changed)
     after = body(await ask(openapi, "/openapi/v3"))["paths"]
     assert {name for name in before if before[name] != after[name]} == {f"apis/{GROUP}/v1"}
@@ -341,7 +342,7 @@ async def test_documents_of_changed_kinds_are_dropped(openapi, installed):
     for each in (path, other, "/openapi/v2"):
         await ask(openapi, each)
     kept = (await ask(openapi, other)).body
-    installed.replace(GIZMO, attrs.evolve(GIZMO, namespaced=False))
+    installed.replace(GIZMO, msgspec.structs.replace(GIZMO, namespaced=False))
     await ask(openapi, "/openapi/v3")
     assert list(openapi._documents.values()) == [kept]
     assert (await ask(openapi, other)).body is kept
@@ -422,7 +423,7 @@ async def test_version_2_is_the_references(as_reference):
     ],
 )
 def test_articles(kind, create, delete):
-    made = attrs.evolve(GIZMO, names=Names("things", kind))
+    made = msgspec.structs.replace(GIZMO, names=Names("things", kind))
     said = [operation.description for operation in operations(made, made.versions[0])]
     assert {create, delete} <= set(said)
 
@@ -444,7 +445,7 @@ async def test_a_deep_schema_is_published(installed):
     schema = {"type": "object"}
     for _ in range(DEEP):
         schema = {"type": "object", "properties": {"a": schema}}
-    deep = attrs.evolve(GIZMO, versions=(Version("v1", schema=schema),))
+    deep = msgspec.structs.replace(GIZMO, versions=(Version("v1", own_schema=schema),))
     openapi = OpenAPI(attrs.evolve(installed, kinds=[deep]), clock=FixedClock(), runner=InlineRunner())
     for path, protobuf in ((f"/openapi/v3/apis/{GROUP}/v1", MEDIA_TYPE_V3), ("/openapi/v2", MEDIA_TYPE_V2)):
         assert (await ask(openapi, path)).status == 200

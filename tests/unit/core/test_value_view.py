@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -124,13 +124,13 @@ def test_canonical_tells_numbers_and_booleans_apart():
 
 def older(kind):
     """The kind as it was before it had selectable fields."""
-    return attrs.evolve(kind, versions=tuple(attrs.evolve(v, selectable_fields=()) for v in kind.versions))
+    return msgspec.structs.replace(kind, versions=tuple(msgspec.structs.replace(v, selectable_fields=()) for v in kind.versions))
 
 
 def test_epoch_follows_what_stored_bytes_depend_on():
     assert older(CUSTOM).epoch != CUSTOM.epoch
-    assert attrs.evolve(CUSTOM, hub="v2").epoch != CUSTOM.epoch
-    assert attrs.evolve(CUSTOM, uid="x").epoch == CUSTOM.epoch
+    assert msgspec.structs.replace(CUSTOM, hub="v2").epoch != CUSTOM.epoch
+    assert msgspec.structs.replace(CUSTOM, uid="x").epoch == CUSTOM.epoch
     assert EVENT.epoch == NEW_EVENT.epoch
 
 
@@ -149,7 +149,7 @@ def test_stale_value_is_shown_as_a_fresh_one():
 
 def test_value_of_an_older_hub_is_shown_at_the_new_one():
     value = stored(CUSTOM, at(CUSTOM, spec={"color": "red"}))
-    kind = attrs.evolve(CUSTOM, hub="v2")
+    kind = msgspec.structs.replace(CUSTOM, hub="v2")
     for version in ("v1", "v2"):
         body = orjson.loads(View(kind, version, JsonCodec()).body(value))
         assert body["apiVersion"] == f"e.com/{version}"
@@ -157,7 +157,7 @@ def test_value_of_an_older_hub_is_shown_at_the_new_one():
 
 
 def test_stale_event_is_selected_by_the_fields_of_its_group():
-    old = attrs.evolve(EVENT, stored_fields=())
+    old = msgspec.structs.replace(EVENT, stored_fields=())
     obj = at(EVENT, involvedObject={"name": "p"}, reason="Killed", reportingComponent="kubelet", source={})
     stale = stored(old, obj)
     assert header_of(stale.header).epoch != NEW_EVENT.epoch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import msgspec
 import trio
 
 from watchd.api.call import deletion_of
@@ -67,7 +68,7 @@ class Evictions:
             raise internal(f"Non-matching dry-run options in request and content: {what}")
         await posted.admit()
         options = DeleteOptions.parse({}, {**given, "dryRun": inside})
-        caller = attrs.evolve(posted.caller, dry_run=options.dry_run)
+        caller = msgspec.structs.replace(posted.caller, dry_run=options.dry_run)
         await _Eviction(self.store, self.store.registry.hub("", "pods"), posted.namespace, name, options, caller).run()
         return SUCCESS
 
@@ -107,7 +108,7 @@ class _Eviction:
     def _at(self, pod: Object) -> DeleteOptions:
         """Return the options, for the Pod as it was seen if the client names no state of it."""
         seen = self.options.resource_version or pod["metadata"]["resourceVersion"]
-        return attrs.evolve(self.options, resource_version=seen)
+        return msgspec.structs.replace(self.options, resource_version=seen)
 
     async def _with_budget(self, pod: Object) -> None:
         budgets = await self._budgets(pod)
@@ -154,7 +155,7 @@ class _Eviction:
             status.setdefault("disruptedPods", {})[self.name] = rfc3339(self.store.clock.now_ms())
             return current
 
-        caller = attrs.evolve(CONTROLLER, dry_run=self.caller.dry_run)
+        caller = msgspec.structs.replace(CONTROLLER, dry_run=self.caller.dry_run)
         endpoint = self.store.registry.hub(GROUP, BUDGETS)
         await self.store.update(endpoint, self.namespace, budget, change, caller, subresource="status")
 
@@ -194,7 +195,7 @@ class _Eviction:
                 self.pods, self.namespace, self.name, change, self.caller, subresource="status", tracked=True
             )
             revision = revision and written.object["metadata"]["resourceVersion"]
-        deletion = deletion_of(attrs.evolve(options, resource_version=revision))
+        deletion = deletion_of(msgspec.structs.replace(options, resource_version=revision))
         await self.store.delete(self.pods, self.namespace, self.name, deletion, self.caller)
 
     def _check_preconditions(self, meta: Object, options: DeleteOptions) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from watchd.api.call import Call
 from watchd.api.message import Response
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - see above
 
 
-@attrs.frozen
-class Services:
+class Services(msgspec.Struct, frozen=True):
     """What those who answer work with."""
 
     store: Store

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import attrs
 import msgspec
 
 RELEASE = (1, 37)
@@ -26,8 +25,7 @@ EARLIER: dict[str, Entry] = {
 """Kinds that the types of this release have no more, as the change logs of 1.5, 1.8 and 1.21 tell of them."""
 
 
-@attrs.frozen
-class Deprecation:
+class Deprecation(msgspec.Struct, frozen=True):
     """What is said of a deprecated version."""
 
     warning: str

@@ -7,7 +7,7 @@ say otherwise itself.
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from watchd.registry.strategy import KNOWN_FIELDS, UNKNOWN_FIELD, NameFormat, Strategy
 
@@ -144,8 +144,7 @@ NOT_ENFORCED: Names = frozenset(
 """Kinds that say how a server is to treat others, which this one does not do: whoever creates one is told (docs/differences.md)."""
 
 
-@attrs.frozen
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """The facts of one kind, under the names that a Strategy has for them."""
 
     unconditional_update: bool
@@ -176,7 +175,7 @@ def says(strategy: Strategy, name: str) -> bool:
 
 def with_facts(strategy: Strategy, group: str, plural: str) -> Strategy:
     """Give a strategy the facts of its kind that it does not say itself, in place; return it."""
-    facts = attrs.asdict(facts_of(group, plural), recurse=False)
+    facts = msgspec.structs.asdict(facts_of(group, plural))
     for name, value in facts.items():
         if not says(strategy, name):
             setattr(strategy, name, value)

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-import attrs
+import msgspec
 import orjson
 
 from conversion.hub import Conversion, Spoke
@@ -21,8 +21,7 @@ from watchd.schema.typed import prune_and_check
 Object = dict[str, Any]
 
 
-@attrs.frozen
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How objects of one version differ from those of the hub."""
 
     to_hub: Conversion | None = None

@@ -12,7 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import attrs
 import msgspec
 
 from conversion.gvk import GroupVersion, GroupVersionKind
@@ -66,8 +65,7 @@ UNCONVERTED = frozenset(
 """Resources at versions of another shape than their hub's, for which there are no functions: they are not served."""
 
 
-@attrs.frozen
-class Behaviour:
+class Behaviour(msgspec.Struct, frozen=True):
     """What a kind does, read when it is first asked for."""
 
     group: str
@@ -75,7 +73,7 @@ class Behaviour:
     """Of the kind as which the objects are stored."""
     hub: Hub | None = None
     """The versions, where some of them have a Shape."""
-    shapes: Mapping[str, str] = attrs.field(factory=dict)
+    shapes: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The Shapes by version, as `spokes.SHAPES` names them."""
 
     def _package(self) -> Any:
@@ -145,8 +143,8 @@ def load(runtime: Runtime | None = None) -> tuple[Kind, ...]:
 def staged(kind: Kind, runtime: Runtime) -> Kind:
     """Return a kind that stands in a package of its own with the versions served that are asked for. Raises ConfigError."""
     served = _served(runtime, _entries())
-    versions = (attrs.evolve(version, served=served(kind.group, version.name, kind.names.plural)) for version in kind.versions)
-    return attrs.evolve(kind, versions=tuple(versions))
+    versions = (msgspec.structs.replace(version, served=served(kind.group, version.name, kind.names.plural)) for version in kind.versions)
+    return msgspec.structs.replace(kind, versions=tuple(versions))
 
 
 def _entries() -> list[Entry]:
@@ -181,7 +179,7 @@ def _kind(group: str, plural: str, entries: list[Entry], hubs: Mapping[tuple[str
         stored_as=None if home == (group, plural) else stored,
     )
     if (group, plural) in SHARED:
-        return attrs.evolve(kind, **SHARED[group, plural])
+        return msgspec.structs.replace(kind, **SHARED[group, plural])
     shapes = SHAPES.get((group, plural), {})
     if not shapes and home == (group, plural):
         return kind
@@ -191,7 +189,7 @@ def _kind(group: str, plural: str, entries: list[Entry], hubs: Mapping[tuple[str
         if reference in CONVERTED
     }
     hub = Hub(group, first["kind"], stored, {version.name: spokes.get(version.name, Spoke()) for version in kind.versions})
-    return attrs.evolve(kind, spokes=spokes, behaviour=Behaviour(*home, hub, shapes))
+    return msgspec.structs.replace(kind, spokes=spokes, behaviour=Behaviour(*home, hub, shapes))
 
 
 def _gvk(entry: Entry) -> GroupVersionKind:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from conversion.hub import Hub
 from watchd.registry.builtin.spokes import Shape
@@ -178,4 +178,4 @@ def columns_at_hub(columns: tuple[Column, ...], hub: Hub) -> tuple[Column, ...]:
     def read(cell: Cell) -> Cell:
         return lambda obj, now_ms: cell(at_hub(obj), now_ms)
 
-    return tuple(attrs.evolve(column, cell=read(column.cell)) for column in columns)
+    return tuple(msgspec.structs.replace(column, cell=read(column.cell)) for column in columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import attrs
+import msgspec
 
 from watchd.registry.managed.fieldpath import Path, path_text
 from watchd.status import Cause, Reason, StatusError, bad_request, go_quote, internal
@@ -45,8 +45,7 @@ class BadApply(ManagedError):
         return bad_request(str(self))
 
 
-@attrs.frozen
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """One field that an applied object would change although another manager owns it."""
 
     manager: str

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from operator import is_
 from typing import Any
 
-import attrs
+import msgspec
 import orjson
 
 from watchd.registry.managed.compare import compare, field_set
@@ -78,8 +78,7 @@ _NOTHING = FieldSet()
 _EXISTING = "failed to create manager for existing fields: failed to convert new object ({}) to smd typed: {}"
 
 
-@attrs.frozen
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """What came of an apply."""
 
     obj: Object
@@ -88,8 +87,7 @@ class Applied:
     """Whether anything but managedFields differs from the live object."""
 
 
-@attrs.frozen
-class FieldManager:
+class FieldManager(msgspec.Struct, frozen=True):
     """Tracks who owns which field of the objects of one kind."""
 
     kind: str
@@ -281,8 +279,7 @@ class FieldManager:
             return FieldSet()
 
 
-@attrs.frozen
-class _Apply:
+class _Apply(msgspec.Struct, frozen=True):
     """One apply request."""
 
     updater: Updater

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.registry.managed.entries import Entry, Managers, Owned, decode, encode
 from watchd.registry.managed.fieldpath import Path, field
@@ -23,8 +23,7 @@ REPLICAS: Path = (field("spec"), field("replicas"))
 _REPLICAS_SET = FieldSet.of(REPLICAS)
 
 
-@attrs.frozen
-class ScaleFields:
+class ScaleFields(msgspec.Struct, frozen=True):
     """Carries managedFields between an object and its Scale."""
 
     entries: Any

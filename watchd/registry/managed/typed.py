@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 
 from watchd.registry import schemas
 from watchd.registry.managed.errors import TypeProblem
@@ -38,8 +38,7 @@ _UNTYPED_TITLES = ("Quantity", "RawExtension", "JSON", "JSONSchemaPropsOrArray",
 """Go types that schemaconv, or their own OpenAPI type, leave open."""
 
 
-@attrs.define(eq=False)
-class Node:
+class Node(msgspec.Struct, eq=False):
     """One type. Filled in while types refer to themselves, and not changed after that."""
 
     scalar: str | None = None
@@ -51,8 +50,7 @@ class Node:
     """Whether values of this type are equal wherever Python's `==` says so: it holds no untyped scalar, where 1 == True."""
 
 
-@attrs.define(eq=False)
-class ListType:
+class ListType(msgspec.Struct, eq=False):
     """A list: of type atomic, or associative (set without keys, map with them)."""
 
     element: Node
@@ -65,15 +63,14 @@ class ListType:
         return self.relation == ATOMIC
 
 
-@attrs.define(eq=False)
-class MapType:
+class MapType(msgspec.Struct, eq=False):
     """A map or a struct."""
 
-    fields: dict[str, Node] = attrs.field(factory=dict)
+    fields: dict[str, Node] = msgspec.field(default_factory=dict)
     element: Node | None = None
     """The type of other fields; None where there are none."""
     atomic: bool = False
-    defaults: dict[str, Any] = attrs.field(factory=dict)
+    defaults: dict[str, Any] = msgspec.field(default_factory=dict)
     deduced: bool = False
     """Whether `element` is the deduced type."""
 
@@ -99,12 +96,11 @@ class Typing(Protocol):
         ...
 
 
-@attrs.frozen(eq=False)
-class SchemaTyping:
+class SchemaTyping(msgspec.Struct, frozen=True, eq=False):
     """A Typing that has been worked out."""
 
     root: Node
-    empty: Object = attrs.field(factory=dict)
+    empty: Object = msgspec.field(default_factory=dict)
 
 
 def _untyped_atomic() -> Node:
@@ -269,14 +265,14 @@ def typing_of_schema(schema: Schema | None) -> Typing:
         raise TypeProblem("the root of a schema is an object")
     fields = {**root.map.fields, **_meta_fields()}
     element = root.map.element if properties or preserve or "additionalProperties" in schema else None
-    return SchemaTyping(_root(Node(map=attrs.evolve(root.map, fields=fields, element=element, deduced=element is DEDUCED))))
+    return SchemaTyping(_root(Node(map=msgspec.structs.replace(root.map, fields=fields, element=element, deduced=element is DEDUCED))))
 
 
 def _root(node: Node) -> Node:
     """Return the type of a whole object. Its metadata is compared without managedFields, which alone leave anything open."""
     if node.map is not None and "metadata" in node.map.fields:
-        metadata = attrs.evolve(node.map.fields["metadata"], exact=True)
-        node = attrs.evolve(node, map=attrs.evolve(node.map, fields={**node.map.fields, "metadata": metadata}))
+        metadata = msgspec.structs.replace(node.map.fields["metadata"], exact=True)
+        node = msgspec.structs.replace(node, map=msgspec.structs.replace(node.map, fields={**node.map.fields, "metadata": metadata}))
     node.exact = _exact(node)
     return node
 

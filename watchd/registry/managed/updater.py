@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-import attrs
+import msgspec
 
 from watchd.registry.managed.compare import Comparison, compare, field_set, same
 from watchd.registry.managed.entries import Identity, Managers, Owned, owned_by
@@ -19,15 +19,14 @@ ResetFields = Mapping[str, FieldSet]
 _NOTHING = FieldSet()
 
 
-@attrs.frozen
-class Updater:
+class Updater(msgspec.Struct, frozen=True):
     """Follows ownership through one kind's versions, for one request."""
 
     typing_of: Callable[[str], Typing]
     """The types of a version, by apiVersion. Raises UnknownVersion."""
     convert: Callable[[Object, str], Object]
     """An object at another version. Changes nothing. Raises UnknownVersion."""
-    reset_fields: ResetFields = attrs.field(factory=dict)
+    reset_fields: ResetFields = msgspec.field(default_factory=dict)
 
     def update(
         self, live: Object, new: Object, version: str, managers: Managers, who: Identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 import pytest
 
 from tests.builtin import KINDS, builtin
@@ -24,7 +24,7 @@ def test_tables_name_kinds_that_there_are(named):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.virtual], ids=lambda kind: f"{kind.names.plural}.{kind.group}")
 def test_strategies_agree_with_the_table(kind):
-    said = attrs.asdict(facts.facts_of(kind.group, kind.names.plural), recurse=False)
+    said = msgspec.structs.asdict(facts.facts_of(kind.group, kind.names.plural))
     assert {name: getattr(kind.strategy, name) for name in said} == said
 
 

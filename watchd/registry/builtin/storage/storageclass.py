@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+import msgspec
 
 from watchd.names import qualified_name
 from watchd.registry.builtin.common.addresses import duplicate
@@ -109,7 +109,7 @@ def _listed_name(obj: Object, _: int) -> str:
 
 
 COLUMNS = (
-    attrs.evolve(NAME, listed=_listed_name),
+    msgspec.structs.replace(NAME, listed=_listed_name),
     _column("Provisioner", "provisioner", ""),
     _column("ReclaimPolicy", "reclaimPolicy", "Delete"),
     _column("VolumeBindingMode", "volumeBindingMode", "Immediate"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from watchd.names import dns1035_label, dns1123_subdomain
 from watchd.registry.builtin.common.conditions import condition_problems
@@ -87,7 +87,7 @@ def _state(obj: Object, _: int) -> str:
 
 
 COLUMNS = (
-    attrs.evolve(NAME, format=""),
+    msgspec.structs.replace(NAME, format=""),
     Column("Resource", _resource, description="GroupResource to migrate"),
     Column("Status", _state, description="Status of the migration"),
 )
