@@ -20,7 +20,16 @@ from storage.aftermath import aftermath
 from storage.committer import COMPACT_RECORDS, Append, Committer, Outcome
 from storage.committer_process import CommitterProcess, Connection
 from storage.environment import MAP_SIZE, MAX_READERS, Environment, Options
-from storage.errors import CommitterLost, Compacted, Corrupt, KeyTooLong, LogClosed, OutcomeUnknown, StorageError
+from storage.errors import (
+    CommitterLost,
+    Compacted,
+    Conflict,
+    Corrupt,
+    KeyTooLong,
+    LogClosed,
+    OutcomeUnknown,
+    StorageError,
+)
 from storage.inbox import Inbox, Pending
 from storage.layout import META_CLUSTER
 from storage.lock import lock_directory
@@ -378,6 +387,9 @@ class LmdbLog:
                 appends, before = [pending.append for pending in left], self._head
                 outcomes: list[Outcome | None] = [*await self._committer.commit(appends)]
                 self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
+                if self._committer.shared and any(isinstance(outcome, Conflict) for outcome in outcomes):
+                    # Others have written what this log may not know yet: who asks again is to find it.
+                    self._catch_up()
                 trouble = next((outcome for outcome in outcomes if isinstance(outcome, OutcomeUnknown | Corrupt)), None)
                 if trouble is not None:
                     await self._recover(trouble)

@@ -205,3 +205,21 @@ async def test_where_there_is_no_other_process_both_stop_writing(
             await log.append(put("ns/b"))
         log.refresh()
         assert await log.get(key("ns/a")) is not None
+
+
+async def test_who_loses_a_race_knows_what_it_was_lost_to(shared: Shared) -> None:
+    for round_ in range(20):
+        name, lost = f"ns/{round_}", []
+
+        async def write(log: LmdbLog, name: str = name, lost: list[tuple[int, int]] = lost) -> None:
+            try:
+                await log.append(put(name, expect=0))
+            except Conflict as conflict:
+                lost.append((conflict.actual, log.head))
+
+        async with trio.open_nursery() as nursery:
+            for log in shared.logs:
+                nursery.start_soon(write, log)
+        assert len(lost) == 1
+        assert all(winner <= head for winner, head in lost)
+    await shared.check()
