@@ -78,6 +78,7 @@ from watchd.health import ENDPOINTS, HEALTHZ, READYZ, Health
 from watchd.registry.builtin.table import load, staged
 from watchd.registry.frames import FrameCache
 from watchd.registry.kind import Kind
+from watchd.registry.lookups import Lookups
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
 from watchd.registry.store import Store
@@ -275,10 +276,11 @@ async def _make_parts(
     registry = Registry(log)
     await registry.install_all(_kinds(config))
     ledger = Ledger()
-    quota = ResourceQuota(log, registry, ledger)
+    lookups = Lookups(log)
+    quota = ResourceQuota(log, lookups, registry, ledger)
     authorizer = default_authorizer()
     requests = CertificateRequests(permits(authorizer, "certificates.k8s.io", "signers"))
-    lifecycle: list[Member] = [NamespaceLifecycle(log, registry), DefinitionLifecycle(log, registry)]
+    lifecycle: list[Member] = [NamespaceLifecycle(lookups, registry), DefinitionLifecycle(lookups, registry)]
     storing: list[Member] = [DefaultClasses(log, registry), Volumes(log, registry, clock)]
     admission = Chain([*lifecycle, requests, LimitRanger(log, registry), PodClasses(log, registry), *storing, quota])
     metrics = Metrics(clock)
@@ -294,6 +296,7 @@ async def _make_parts(
 
     def publish(records: list[Record]) -> None:
         metrics.batch_size.observe(len(records))
+        lookups.publish(records)
         bus.publish(records)
 
     log.subscribe(publish)

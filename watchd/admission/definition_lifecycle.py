@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from storage.log import Log
 from storage.types import Check
 from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.lookups import Lookups
 from watchd.registry.registry import Registry
-from watchd.registry.value import header_of
 from watchd.status import forbidden, not_found
 
 DEFINITIONS_GROUP = "apiextensions.k8s.io"
@@ -21,8 +20,8 @@ class DefinitionLifecycle:
 
     custom_kinds = True
 
-    def __init__(self, log: Log, registry: Registry) -> None:
-        self._log = log
+    def __init__(self, lookups: Lookups, registry: Registry) -> None:
+        self._lookups = lookups
         self._registry = registry
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -33,13 +32,13 @@ class DefinitionLifecycle:
             return
         name = f"{kind.names.plural}.{kind.group}"
         key = self._registry.hub(DEFINITIONS_GROUP, DEFINITIONS).key("", name)
-        stored = await self._log.get(key)
-        if stored is None or header_of(stored.header).uid != kind.uid:
+        seen = await self._lookups.find(key)
+        if seen is None or seen.uid != kind.uid:
             # The request was let in under a definition that has gone; another one may stand in its place.
             raise not_found(kind.group, kind.names.plural, attributes.name)
-        if header_of(stored.header).deleting:
+        if seen.deleting:
             raise forbidden(kind.group, kind.names.plural, attributes.name, TERMINATING)
-        attributes.checks.append(Check(key, stored.revision))
+        attributes.checks.append(Check(key, seen.revision))
 
     async def validate(self, attributes: Attributes) -> None:
         """Let pass: everything is decided in `mutate`."""

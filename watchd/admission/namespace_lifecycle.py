@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from storage.log import Log
 from storage.types import Check
 from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.lookups import Lookups
 from watchd.registry.registry import Registry
-from watchd.registry.value import header_of
 from watchd.status import Cause, forbidden, not_found
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
@@ -27,8 +26,8 @@ class NamespaceLifecycle:
 
     custom_kinds = True
 
-    def __init__(self, log: Log, registry: Registry) -> None:
-        self._log = log
+    def __init__(self, lookups: Lookups, registry: Registry) -> None:
+        self._lookups = lookups
         self._registry = registry
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -51,10 +50,10 @@ class NamespaceLifecycle:
     async def _check_namespace(self, attributes: Attributes) -> None:
         namespace = attributes.namespace
         key = self._registry.hub("", NAMESPACES).key("", namespace)
-        stored = await self._log.get(key)
-        if stored is None:
+        seen = await self._lookups.find(key)
+        if seen is None:
             raise not_found("", NAMESPACES, namespace)
-        if header_of(stored.header).deleting:
+        if seen.deleting:
             kind = attributes.kind
             raise forbidden(
                 kind.group,
@@ -63,4 +62,4 @@ class NamespaceLifecycle:
                 f"unable to create new content in namespace {namespace} because it is being terminated",
                 [Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")],
             )
-        attributes.checks.append(Check(key, stored.revision))
+        attributes.checks.append(Check(key, seen.revision))

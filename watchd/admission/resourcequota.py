@@ -12,6 +12,7 @@ import trio
 
 from storage.log import Log
 from watchd.registry.attributes import Attributes, Operation
+from watchd.registry.lookups import Lookups
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Registry
 from watchd.registry.store import Store
@@ -34,8 +35,9 @@ class ResourceQuota:
 
     custom_kinds = True
 
-    def __init__(self, log: Log, registry: Registry, ledger: Ledger) -> None:
+    def __init__(self, log: Log, lookups: Lookups, registry: Registry, ledger: Ledger) -> None:
         self._log = log
+        self._lookups = lookups
         self._quotas = registry.hub("", QUOTAS)
         self._ledger = ledger
         self.store: Store | None = None
@@ -53,8 +55,7 @@ class ResourceQuota:
         if (kind.group, kind.names.plural) in IGNORED:
             return
         prefix = self._quotas.prefix(attributes.namespace)
-        found = await self._log.scan(prefix, limit=1)
-        if not found.items:
+        if await self._lookups.is_empty(prefix):
             return
         # Only here: most namespaces have no quota, and most servers no namespace that has.
         from watchd.admission.resourcequota_charge import Charge, make_all  # noqa: PLC0415 - see above

@@ -46,6 +46,7 @@ from watchd.controllers.table import Needs, dormant
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import KIND as DEFINITION
 from watchd.registry.frames import FRAME_CACHE_BYTES, FrameCache
+from watchd.registry.lookups import Lookups
 from watchd.registry.quota.ledger import Ledger
 from watchd.registry.registry import Endpoint, Registry
 from watchd.registry.store import Store
@@ -514,8 +515,15 @@ def start(nursery: trio.Nursery, clock: ManualClock, make_sink: type[MemorySink]
         for kind in (*KINDS, DEFINITION):
             await registry.install(kind)
         ledger = Ledger()
-        quota = ResourceQuota(raced, registry, ledger)
-        asked = [NamespaceLifecycle(raced, registry), DefinitionLifecycle(raced, registry), LimitRanger(raced, registry), quota]
+        lookups = Lookups(raced)
+
+        def publish(records: list[Record]) -> None:
+            lookups.publish(records)
+            bus.publish(records)
+
+        raced.subscribe(publish)
+        quota = ResourceQuota(raced, lookups, registry, ledger)
+        asked = [NamespaceLifecycle(lookups, registry), DefinitionLifecycle(lookups, registry), LimitRanger(raced, registry), quota]
         admission = Chain(asked)
         store = Store(raced, registry, clock=clock, entropy=entropy, admission=admission)
         quota.store = store
