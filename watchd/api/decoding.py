@@ -84,6 +84,8 @@ def check_gvk(endpoint: Endpoint, obj: Object, body: bytes, codec: Codec) -> Non
     """Hold an object's apiVersion and kind against the endpoint's. Raises StatusError 400, 422."""
     names = endpoint.kind.names
     expected = endpoint.kind.api_version(endpoint.version.name)
+    if obj.get("apiVersion") == expected and obj.get("kind") == names.kind:
+        return
     api_version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
     if wrong := next((field for field in obj if field in ("apiVersion", "kind") and not isinstance(obj[field], str | None)), ""):
         why = f"json: cannot unmarshal {json_type(obj[wrong])} into Go struct field .{wrong} of type string"

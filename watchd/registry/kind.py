@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 import orjson
 
-from conversion.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
+from conversion.gvk import GroupVersionKind, GroupVersionResource
 from conversion.hub import Hub, Spoke
 from conversion.webhook import Translations
 from watchd.registry.managed.manager import FieldManager
@@ -298,4 +298,4 @@ class Kind(msgspec.Struct, frozen=True, eq=False, dict=True, weakref=True):
 
     def api_version(self, version: str) -> str:
         """Return the apiVersion of a version."""
-        return str(GroupVersion(self.group, version))
+        return f"{self.group}/{version}" if self.group else version

@@ -152,8 +152,8 @@ def decode(obj: Object, *, version: str, kind: str, custom: bool = False) -> lis
 
 def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        fields = ((key, value[key]) for key in sorted(value))
-        return {key: item if item.__class__ is str else _in_order(item) for key, item in fields}
+        # Keys differ, so that no two items are ever compared.
+        return {key: item if item.__class__ is str else _in_order(item) for key, item in sorted(value.items())}
     return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 

@@ -6,6 +6,7 @@ revision's digits and the length of the part that items of built-in lists leave 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from watchd.registry.managed.texts import Known
 Object = dict[str, Any]
 
 _METADATA = b'"metadata":{"resourceVersion":"'
+
+HEADS = 1024
+"""Kinds and versions whose heads are kept: every write asks for one."""
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,6 +65,7 @@ def head_of(kind: Kind) -> bytes:
     return head_as(kind.hub_gvk)
 
 
+@lru_cache(HEADS)
 def head_as(gvk: GroupVersionKind) -> bytes:
     """Return the bytes with which the body of an object of a version begins, behind the opening brace."""
     return b'"apiVersion":%b,"kind":%b,' % (orjson.dumps(str(gvk.group_version)), orjson.dumps(gvk.kind))

@@ -116,7 +116,8 @@ class CompiledSchema:
 
     def default_status(self, obj: Object) -> None:
         """Do what `default` does where all but the status has its defaults, in place."""
-        self.drop_nulls(obj)
+        if "status" in obj and may_hold_null(obj["status"]):
+            self._null_dropper(obj)
         self._status_filler(obj)
 
     @cached_property

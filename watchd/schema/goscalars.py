@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Self
 
 from watchd.schema.quantity import QuantityError, canonical_quantity
@@ -41,6 +42,11 @@ _ZONE_MINUTES = 60
 _YEARS = 400
 """Years after which the calendar repeats."""
 _SECONDS_CHARS = len("2006-01-02T15:04:05Z")
+
+KEPT_TIMES = 1024
+"""Times that are known to be well: objects bring those back that they were given, and of one second there are many."""
+KEPT_TIME_CHARS = len("2006-01-02T15:04:05.000000Z")
+"""Characters of the longest time that is kept so."""
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _BASE64_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -132,6 +138,15 @@ def _bad_padding(data: bytes, at: int, digits: int) -> int:
 
 def canonical_time(text: str, *, micro: bool = False) -> str:
     """Return a time as metav1.Time (whole seconds) or metav1.MicroTime writes it: in UTC. Raises TypeMismatch."""
+    return _kept_time(text, micro) if len(text) <= KEPT_TIME_CHARS else _canonical_time(text, micro=micro)
+
+
+@lru_cache(KEPT_TIMES)
+def _kept_time(text: str, micro: bool) -> str:  # noqa: FBT001 - the cache takes it so at less cost
+    return _canonical_time(text, micro=micro)
+
+
+def _canonical_time(text: str, *, micro: bool) -> str:
     match = _TIME.fullmatch(text)
     if match is None or (micro and len(match[7] or "") != _MICRO_DIGITS):
         raise _no_time(text, micro=micro)

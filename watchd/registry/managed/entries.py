@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import attrs
@@ -272,7 +271,6 @@ def _timeless(entry: Mapping[str, Any]) -> Entry:
 
 
 _FIELDS = frozenset((*_TEXTS, "time", "fieldsV1"))
-_TIME_CHARS = len("2006-01-02T15:04:05Z")
 
 
 def is_plain(managed: Any) -> bool:
@@ -291,10 +289,9 @@ def _is_plain(entry: Any) -> bool:
         if name != "fieldsV1" and (not isinstance(item, str) or not item):
             return False
     time = entry.get("time")
-    return time is None or (len(time) <= _TIME_CHARS and _is_canonical(time))
+    return time is None or _is_canonical(time)
 
 
-@lru_cache(1024)
 def _is_canonical(time: str) -> bool:
     try:
         return canonical_time(time) == time
