@@ -8,7 +8,7 @@ it, where its client's connection can be written to without waiting, else for it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import trio
@@ -32,8 +32,9 @@ BOOKMARK_SPREAD = 0.25
 FUTURE_WAIT_SECONDS = 3.0
 """How long a read waits for a revision that has not come yet (PROTOCOL section 1)."""
 
-SEND_BYTES = 256 << 10
-"""Bytes of bodies read at once by one that has fallen behind, about: enough to make the cost of a read vanish."""
+SEND_BYTES = 48 << 10
+"""Bytes of bodies in one send, about: with what events add to them, one piece of a sink. It is held for as long as its client takes
+it, and what waits in the connection is all that is counted (`backlog.py`), so that it is no more than that."""
 
 REST_SECONDS = 1.0
 """How long a watch whose kind is retired looks for changes from before: the reference ends it about then."""
@@ -129,8 +130,8 @@ class Watch:
         with log.hold(revision):
             while True:
                 items = await wanted(view, [item for item in page.items if scope.covers(item.key)])
-                if items:
-                    await self._send(b"".join([initial_frame(self._next_view(), item) for item in items]), len(items))
+                for piece, events in _pieces(initial_frame(self._next_view(), item) for item in items):
+                    await self._send(piece, events)
                 if page.next is None:
                     break
                 await trio.lowlevel.checkpoint()
@@ -221,6 +222,20 @@ class Watch:
     async def _send(self, data: bytes, events: int) -> None:
         await self._sink.send_all(data)
         self._plan.events.sent(events, len(data))
+
+
+def _pieces(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Join frames to pieces of SEND_BYTES, about, and tell how many there are in each."""
+    parts: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if parts and size + len(frame) > SEND_BYTES:
+            yield b"".join(parts), len(parts)
+            parts, size = [], 0
+        parts.append(frame)
+        size += len(frame)
+    if parts:
+        yield b"".join(parts), len(parts)
 
 
 class InlineWatch(Watch):

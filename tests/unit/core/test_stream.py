@@ -6,6 +6,7 @@ import orjson
 import pytest
 import trio
 
+from watchd.serving.sink import PIECE
 from watchd.serving.watch import BOOKMARK_SECONDS, BOOKMARK_SPREAD
 
 
@@ -46,6 +47,18 @@ async def test_end_of_the_state_is_marked(core, samples):
             "metadata": {"resourceVersion": str(core.log.head), "annotations": {"k8s.io/initial-events-end": "true"}},
         },
     }
+
+
+async def test_no_piece_of_a_state_or_of_what_was_missed_is_held_for_a_slow_client_beyond_what_is_counted(core, samples):
+    after = core.log.head
+    for number in range(20):
+        await core.config_map(f"c{number:04}", data={"key": "v" * 10_000})
+    state = await core.watch(samples.config_maps)
+    missed = await core.watch(samples.config_maps, f"resourceVersion={after}")
+    for watch in (state, missed):
+        await watch.until(20)
+        assert max(len(piece) for piece in watch.sink.chunks) < PIECE + 11_000
+        assert [name for _, name, _ in watch.brief] == [f"c{number:04}" for number in range(20)]
 
 
 async def test_state_of_many_pages_is_one_snapshot(core, samples, make_sink):
