@@ -216,8 +216,11 @@ class WatchBus:
             lot.unpark_all()
 
     def lag(self) -> int:
-        """Return how many revisions the cursor furthest behind is behind the head. Walks over all cursors."""
-        return max((self._head - cursor.position for cursor in self._open if cursor.position < self._head), default=0)
+        """Return how many revisions the cursor furthest behind is behind the head. Walks over all cursors.
+
+        What was read counts as outstanding until its reader comes back: it may wait for a client or a webhook meanwhile.
+        """
+        return max((self._head - settled for cursor in self._open if (settled := cursor.settled) < self._head), default=0)
 
     def statistics(self) -> BusStatistics:
         """Return what the bus is doing now."""
@@ -385,7 +388,7 @@ class WatchBus:
 class Cursor:
     """A watcher's place in the log: made by WatchBus.cursor, used by one task at a time, closed at the end."""
 
-    __slots__ = ("_after", "_bus", "_busy", "_closed", "_entry", "_quiet")
+    __slots__ = ("_after", "_bus", "_busy", "_closed", "_entry", "_quiet", "_read_after")
 
     def __init__(self, bus: WatchBus, entry: _Entry, after: Revision) -> None:
         self._bus = bus
@@ -393,6 +396,8 @@ class Cursor:
         self._after = after
         self._quiet: _Quiet | None = None
         """What it follows while it has seen everything of its scope."""
+        self._read_after: Revision | None = None
+        """What was read last begins behind here; None once its reader has come back."""
         self._busy = False
         self._closed = False
 
@@ -419,6 +424,11 @@ class Cursor:
         if quiet is None:
             return self._after
         return max(self._after, self._bus.head if quiet.first is None else Revision(quiet.first - 1))
+
+    @property
+    def settled(self) -> Revision:
+        """The position, or, while what was read last is still dealt with, the one before that."""
+        return self.position if self._read_after is None else self._read_after
 
     async def next(self, *, limit: int, max_bytes: int) -> Batch:
         """Wait for records of the scope and return them, oldest first: at least one, at most `limit`.
@@ -449,6 +459,7 @@ class Cursor:
         False, and nothing is called, where there may be something to read already. It is called within a publish: it
         must neither wait nor fail.
         """
+        self._read_after = None
         if self._closed or self._bus.closed or self.position < self._bus.head:
             return False
         self._settle(self.position).calls[self] = call
@@ -468,6 +479,7 @@ class Cursor:
         if self._busy:
             raise trio.BusyResourceError("another task is waiting on this cursor")
         self._busy = True
+        self._read_after = None
         try:
             return await self._read(limit, max_bytes, wait=wait)
         finally:
@@ -503,6 +515,7 @@ class Cursor:
             if batch.upto >= bus.head:
                 self._follow()
             if batch.records:
+                self._read_after = after
                 return batch
             look = min(look * SLICE_GROWTH, SLICE_RECORDS)
             yielded = False

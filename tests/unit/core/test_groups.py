@@ -167,6 +167,25 @@ async def test_others_have_a_turn_within_a_walk(core, samples, slices):
     assert len(seen) > 10
 
 
+async def test_a_group_lags_while_it_waits_for_its_webhook(core, samples, monkeypatch):
+    watch = await core.watch(samples.config_maps, f"resourceVersion={core.log.head}")
+    await core.settle()
+    join, converted = core.watching.frames.join, trio.Event()
+
+    async def slow(watched, records):
+        await converted.wait()
+        return await join(watched, records)
+
+    monkeypatch.setattr(core.watching.frames, "join", slow)
+    await core.config_map("a")
+    await core.settle()
+    assert core.bus.lag() == 1
+    converted.set()
+    await watch.until(1)
+    await core.settle()
+    assert core.bus.lag() == 0
+
+
 async def test_who_joins_within_a_walk_is_not_served_twice(core, samples, slices):
     watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(10)]
     await core.settle()

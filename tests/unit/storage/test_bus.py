@@ -523,6 +523,18 @@ async def test_records_out_of_order_are_corrupt(bus, writer):
         bus.publish([record])
 
 
+async def test_what_was_read_counts_as_outstanding_until_its_reader_comes_back(bus, writer):
+    with bus.cursor(KIND, bus.head) as cursor:
+        for path in ("a", "b", "c"):
+            await writer.put(path)
+        await take(cursor, limit=2)
+        assert (cursor.position, cursor.settled, bus.lag()) == (2, 0, 3)
+        await take(cursor)
+        assert (cursor.position, cursor.settled, bus.lag()) == (3, 2, 1)
+        assert cursor.notify(bool)
+        assert (cursor.settled, bus.lag()) == (3, 0)
+
+
 async def test_lag_is_that_of_the_cursor_furthest_behind(bus, writer):
     assert bus.lag() == 0
     with bus.cursor(KIND, bus.head) as slow, bus.cursor(KIND, bus.head) as fast:
@@ -530,10 +542,13 @@ async def test_lag_is_that_of_the_cursor_furthest_behind(bus, writer):
             await writer.put(path)
         assert bus.lag() == 3
         await take(fast)
+        assert fast.notify(bool)
         assert bus.lag() == 3
         await take(slow, limit=1)
+        assert not slow.notify(bool)
         assert bus.lag() == 2
         await take(slow)
+        assert slow.notify(bool)
         assert bus.lag() == 0
     assert bus.statistics().cursors == 0
 
