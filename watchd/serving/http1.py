@@ -408,8 +408,7 @@ class Http1Connection:
         if self._aborted:
             # Within its last step, in which nothing was written that would have failed.
             raise SinkClosed("the connection was cut off")
-        if watch.listens:
-            self._parking.enter(self._transport.sock, watch.hear)
+        self._parking.enter(self._transport.sock, watch.hear)
         self.parked = True
         self._deadlines.set(self, watch.watching.until)
         return False

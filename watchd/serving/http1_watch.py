@@ -9,7 +9,9 @@ import trio
 from watchd.api.message import SinkClosed, Watching
 from watchd.serving.http1_body import Reader
 from watchd.serving.http1_sink import Http1Sink
-from watchd.serving.transport import RECEIVE
+
+SAID_BYTES = 64 << 10
+"""Of requests that a client sends ahead, beside its watch: hundreds of them."""
 
 
 class Http1Watch:
@@ -44,15 +46,10 @@ class Http1Watch:
         """Whether its end is told from its connection's."""
         return self._sink.chunked
 
-    @property
-    def listens(self) -> bool:
-        """Whether the client may say more. One that says too much is not heard; writing will tell when it is gone."""
-        return len(self._reader.rest) < RECEIVE
-
     async def go_on(self) -> bool:
         """Do what there is to do, and tell whether the watch is over. Raises SinkClosed."""
         # What came with the request, or with what was heard, is in no socket that could be heard again.
-        while self._heard or (self.listens and self._reader.transport.buffered):
+        while self._heard or self._reader.transport.buffered:
             await self._listen()
         while True:
             self._woken = False
@@ -75,7 +72,10 @@ class Http1Watch:
         self._wake()
 
     async def _listen(self) -> None:
-        """Take what the client said. To close one direction is to leave, as in the reference. Raises SinkClosed then."""
+        """Take what the client said. To close one direction is to leave, as in the reference. Raises SinkClosed then.
+
+        Also for one that says too much: its leaving could be heard behind all of that alone, and nobody asks so much ahead.
+        """
         self._heard = False
         # More than a part of a TLS record may be long in coming: the watch goes on meanwhile.
         with trio.CancelScope(deadline=self.watching.until) as self._listening:
@@ -85,4 +85,6 @@ class Http1Watch:
             if not data:
                 raise SinkClosed("the client has left")
             self._reader.rest += data
+            if len(self._reader.rest) > SAID_BYTES:
+                raise SinkClosed("the client says too much beside its watch")
         self._listening = None
