@@ -50,6 +50,15 @@ class Unconverted(Exception):
         await self.translations.fetch([self.obj], self.target)
 
 
+class _Review(msgspec.Struct, eq=False):
+    """A review under way."""
+
+    keys: frozenset[bytes]
+    """Of the objects that it asks for."""
+    ended: trio.Event = msgspec.field(default_factory=trio.Event)
+    failure: WebhookFailed | None = None
+
+
 class Translations(msgspec.Struct, eq=False):
     """What a webhook made of a kind's objects, by their content and the version asked for."""
 
@@ -60,8 +69,8 @@ class Translations(msgspec.Struct, eq=False):
     new_uid: NewUid
     _kept: OrderedDict[bytes, bytes] = msgspec.field(default_factory=OrderedDict)
     _bytes: int = 0
-    _asked: dict[bytes, trio.Event] = msgspec.field(default_factory=dict)
-    """What a fetch under way asks for: set at its end, whatever came of it."""
+    _asked: dict[bytes, _Review] = msgspec.field(default_factory=dict)
+    """The reviews under way, by what they ask for."""
 
     def convert(self, obj: Object, target: str) -> Object:
         """Return an object at a version (`example.com/v1`). Raises Unconverted."""
@@ -78,27 +87,34 @@ class Translations(msgspec.Struct, eq=False):
     async def fetch(self, objects: Sequence[Object], target: str) -> None:
         """Have the webhook convert what is not kept yet, in batches; what somebody else is fetching is waited for.
 
-        Raises WebhookFailed, with nothing kept of the batch that failed.
+        Raises WebhookFailed, with nothing kept of the batch that failed. Those who wait fail with the one who asks: a thousand
+        watchers of one event would else meet a webhook's timeout one after the other.
         """
         wanted = {_key(obj, target): obj for obj in objects if obj["apiVersion"] != target}
         while missing := [key for key in wanted if key not in self._kept]:
             mine = [key for key in missing if key not in self._asked]
             if not mine:
-                # Where the other one fails, this one asks itself.
-                await self._asked[missing[0]].wait()
+                review = self._asked[missing[0]]
+                await review.ended.wait()
+                # One that asked for more may have failed for what is not wanted here, and one may have been cancelled.
+                if review.failure is not None and review.keys <= wanted.keys():
+                    raise WebhookFailed(str(review.failure)) from review.failure
             for start in range(0, len(mine), BATCH_OBJECTS):
                 await self._fetch({key: wanted[key] for key in mine[start : start + BATCH_OBJECTS]}, target)
         self._forget(wanted)
 
     async def _fetch(self, batch: dict[bytes, Object], target: str) -> None:
-        ended = trio.Event()
-        self._asked.update(dict.fromkeys(batch, ended))
+        review = _Review(frozenset(batch))
+        self._asked.update(dict.fromkeys(batch, review))
         try:
             converted = await self._ask(list(batch.values()), target)
+        except WebhookFailed as error:
+            review.failure = error
+            raise
         finally:
             for key in batch:
                 del self._asked[key]
-            ended.set()
+            review.ended.set()
         for key, obj in zip(batch, converted, strict=True):
             body = orjson.dumps(obj)
             self._kept[key] = body
