@@ -31,7 +31,7 @@ from watchd.serving.answer import (
     refuse_websocket,
     status_response,
 )
-from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
+from watchd.serving.compress import GZIP_HEADERS, GzipSink, compresses
 from watchd.serving.connection import Connection
 from watchd.serving.incoming import AsgiReceive, Body, connection_of, headers_of, raw_path_of, request_of
 from watchd.serving.served import Served
@@ -116,7 +116,9 @@ class HttpExchange(TrioASGIHTTPConnection):
         # HTTP/2 needs no draining: its streams can end one side at a time.
         if self._http1 and (not await body.drain() or (line is not None and line.draining)):
             answer.headers["Connection"] = "close"
-        return audit, not answer.message.watch and self._may_compress(answer, headers), [answer]
+        gzip = compresses(self.scope["method"], headers.get("accept-encoding", ""), answer.message)
+        # Quart's hooks may have encoded it.
+        return audit, gzip and "Content-Encoding" not in answer.headers, [answer]
 
     @property
     def _http1(self) -> bool:
@@ -138,14 +140,6 @@ class HttpExchange(TrioASGIHTTPConnection):
 
     def _failed(self, audit: str) -> Answer:
         return Answer(status_response(internal(INTERNAL)), audit)
-
-    def _may_compress(self, answer: Answer, headers: dict[str, str]) -> bool:
-        return (
-            accepts_gzip(headers.get("accept-encoding", ""))
-            and "Content-Encoding" not in answer.headers
-            and self.scope["method"] != "HEAD"
-            and (not isinstance(answer.message.body, bytes) or len(answer.message.body) > GZIP_THRESHOLD)
-        )
 
     async def _send(
         self, answers: list[Answer], sink: AsgiSink, receive: AsgiReceive, line: Connection | None, *, gzip: bool

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 import trio
 
-from watchd.api.message import Sink
+from watchd.api.message import Response, Sink
 
 GZIP_LEVEL = 1
 """The reference's: the least CPU, and within 1.1 to 1.3 times the size that higher levels reach."""
@@ -37,6 +38,21 @@ def accepts_gzip(accept_encoding: str) -> bool:
         if coding.lower() == "gzip":
             return not any(_QUALITY_ZERO.fullmatch(parameter) for parameter in parameters)
     return False
+
+
+_accepts = lru_cache(256)(accepts_gzip)
+
+
+def compresses(method: str, accept_encoding: str, response: Response) -> bool:
+    """Tell whether an answer is to be compressed where it proves long enough: no watch is, and nothing that is encoded already."""
+    body = response.body
+    if response.watch or (isinstance(body, bytes) and len(body) <= GZIP_THRESHOLD):
+        return False
+    return (
+        method != "HEAD"
+        and _accepts(accept_encoding)
+        and all(name.lower() != "content-encoding" for name, _ in response.headers)
+    )
 
 
 class GzipSink:

@@ -19,10 +19,11 @@ import trio
 
 from watchd.api.message import Request, Response, Sink, SinkClosed, Stream, WatchStream
 from watchd.serving.answer import BODILESS, INTERNAL, answer_headers, audit_id, refuse_websocket, status_response
-from watchd.serving.compress import GZIP_HEADERS, GZIP_THRESHOLD, GzipSink, accepts_gzip
-from watchd.serving.head import END, PREFACE, BadHead, Head, Heads
-from watchd.serving.http1_body import DRAIN_BODY, Http1Body, Reader
+from watchd.serving.compress import GZIP_HEADERS, GzipSink, compresses
+from watchd.serving.head import PREFACE, BadHead, Head, Heads
+from watchd.serving.http1_body import DRAIN_BODY, Http1Body, no_body
 from watchd.serving.http1_head import whole_head
+from watchd.serving.http1_reader import Reader
 from watchd.serving.http1_sink import Http1Sink, Writer, head_bytes
 from watchd.serving.http1_watch import Http1Watch
 from watchd.serving.keepers import Keepers
@@ -46,7 +47,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 NOTHING = b""
 
-accepts = lru_cache(256)(accepts_gzip)
 loopback = lru_cache(256)(is_loopback_name)
 
 
@@ -82,7 +82,7 @@ class Http1Connection:
         self._plain = context is None
         plain = PlainTransport(sock)
         self._transport = plain if context is None else TlsTransport(plain, context)
-        self._reader = Reader(self._transport)
+        self._reader = Reader(self._transport, limits.header_bytes)
         self._heads = Heads(limits.header_fields)
         self._writer = Writer(self._transport, self, keepers.deadlines, keepers.backlog, app.patience.answer)
         self._parking = keepers.parking
@@ -195,62 +195,15 @@ class Http1Connection:
         return transport.alpn
 
     async def _next(self) -> bytes | None:
-        """Return the next request's head, or None at the connection's end. Raises BadHead for one that never ends."""
-        reader = self._reader
-        data = reader.rest
-        self._deadlines.set(self, trio.current_time() + self._limits.idle)
-        if not data:
-            data = await reader.transport.receive()
-            if not data:
-                return None
-        else:
-            # Pipelined: one client's many requests must not keep the others waiting.
-            await trio.lowlevel.checkpoint()
-        while data.startswith(b"\r\n"):
-            # RFC 9112 section 2.2: some clients end a body with a line end too many.
-            data = data[2:]
-        end = data.find(END)
-        if end < 0:
-            data, end = await self._rest_of_head(data)
-            if end < 0:
-                return None
-        if end > self._limits.header_bytes:
-            raise BadHead(431, "request header fields too large")
+        """Return the next request's head, or None at the connection's end. Raises BadHead."""
+        self._await_head()
+        # Once it has begun it has the time of an idle connection once more, and no longer.
+        data = await self._reader.head(self._await_head)
         self.deadline = math.inf
-        end += len(END)
-        reader.rest = data[end:]
-        return data[:end]
+        return data
 
-    async def _rest_of_head(self, begun: bytes) -> tuple[bytes, int]:
-        """Read on until a head is whole; it has the time of an idle connection once more, and no longer."""
+    def _await_head(self) -> None:
         self._deadlines.set(self, trio.current_time() + self._limits.idle)
-        data = bytearray(begun)
-        looked = 0
-        while True:
-            self._look(data, looked)
-            looked = max(0, len(data) - len(END) + 1)
-            part = await self._transport.receive()
-            if not part:
-                if data.strip(b"\r\n"):
-                    raise BadHead(400, "malformed request: unexpected EOF")
-                return b"", -1
-            data += part
-            if data.startswith(b"\r\n"):
-                del data[:2]
-                looked = 0
-            found = data.find(END, looked)
-            if found >= 0:
-                return bytes(data), found
-
-    def _look(self, data: bytearray, start: int) -> None:
-        """Refuse early what cannot become a head, such as one whose lines end without CR and which so never ends."""
-        if len(data) > self._limits.header_bytes:
-            raise BadHead(431, "request header fields too large")
-        at = data.find(b"\n", start)
-        while at >= 0:
-            if at == 0 or data[at - 1] != 0x0D:
-                raise BadHead(400, "malformed request: a line ends without CR")
-            at = data.find(b"\n", at + 1)
 
     async def _exchange(self, head: Head) -> bool:
         """Answer one request; tell whether another can follow."""
@@ -292,7 +245,7 @@ class Http1Connection:
             raw_path=head.path,
             raw_query=head.query,
             headers=headers,
-            read_body=body.read if body is not None else _no_body,
+            read_body=body.read if body is not None else no_body,
             peer=self._peer,
             peer_certificate=self._certificate,
             audit_id=audit,
@@ -313,7 +266,7 @@ class Http1Connection:
 
     async def _answer(self, head: Head, response: Response, audit: str, *, close: bool) -> bool:
         body = response.body
-        gzip = self._compresses(head, response)
+        gzip = compresses(head.method, head.headers.get("accept-encoding", ""), response)
         if isinstance(body, bytes) and not gzip:
             await self._send(whole_head(response, audit, close=close), NOTHING if head.method == "HEAD" else body)
             return not close
@@ -323,17 +276,6 @@ class Http1Connection:
         if not head.http11:
             close = True
         return await self._stream(head, response, headers, gzip=gzip, close=close)
-
-    @staticmethod
-    def _compresses(head: Head, response: Response) -> bool:
-        body = response.body
-        if response.watch or (isinstance(body, bytes) and len(body) <= GZIP_THRESHOLD):
-            return False
-        return (
-            head.method != "HEAD"
-            and accepts(head.headers.get("accept-encoding", ""))
-            and all(name.lower() != "content-encoding" for name, _ in response.headers)
-        )
 
     async def _send(self, head: bytes, body: bytes) -> None:
         self._started = True
@@ -455,7 +397,3 @@ class Http1Connection:
                 if not size:
                     return
                 dropped += size
-
-
-async def _no_body(_limit: int) -> bytes:
-    return b""

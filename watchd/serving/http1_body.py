@@ -8,7 +8,8 @@ import trio
 
 from watchd.serving.chunks import BadChunk, Chunks
 from watchd.serving.head import CHUNKED, Head
-from watchd.serving.transport import GONE, Transport
+from watchd.serving.http1_reader import Reader
+from watchd.serving.transport import GONE
 from watchd.status import Reason, StatusError, bad_request
 
 DRAIN_BODY = 16 * 1024 * 1024
@@ -22,14 +23,9 @@ BODY_SECONDS = 60.0
 """How long a body may take as a whole, however steadily it drips: what the reference gives a request."""
 
 
-class Reader:
-    """What came from the client and belongs to nobody yet."""
-
-    __slots__ = ("rest", "transport")
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-        self.rest = b""
+async def no_body(_limit: int) -> bytes:
+    """Read the body of a request that has none."""
+    return b""
 
 
 class Http1Body:

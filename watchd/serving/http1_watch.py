@@ -7,7 +7,7 @@ from collections.abc import Callable
 import trio
 
 from watchd.api.message import SinkClosed, Watching
-from watchd.serving.http1_body import Reader
+from watchd.serving.http1_reader import Reader
 from watchd.serving.http1_sink import Http1Sink
 
 SAID_BYTES = 64 << 10

@@ -14,7 +14,7 @@ import trio
 from tests.unit.serving.watches import Waiting
 from watchd.api.message import Response
 from watchd.serving import parking
-from watchd.serving.http1_body import Reader
+from watchd.serving.http1_reader import Reader
 from watchd.serving.http1_watch import SAID_BYTES, Http1Watch
 from watchd.serving.parking import Parking
 
@@ -160,7 +160,7 @@ async def test_a_word_of_its_client_does_not_hide_that_there_is_something_to_do(
             turns.append(self)
             return True
 
-    watch = Http1Watch(Counted(), None, Reader(Silent()), lambda: None, follows=True)
+    watch = Http1Watch(Counted(), None, Reader(Silent(), 0), lambda: None, follows=True)
     await watch.go_on()
     watch.hear()
     # Its group's walk finds its socket full before it has its task.
