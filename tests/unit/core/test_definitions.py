@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from storage.errors import LogFull
+from watchd.crd import names
 from watchd.crd.definitions import CLEANUP_FINALIZER
 
 THINGS = "things.example.com"
@@ -53,6 +54,20 @@ async def test_name_that_is_given_up_goes_to_who_waits_for_it(cluster, samples):
     assert condition(second, "NamesAccepted")["status"] == "True"
     assert second["status"]["acceptedNames"]["shortNames"] == ["th"]
     assert condition(second, "Established")["status"] == "True"
+
+
+async def test_a_definition_is_held_against_those_of_its_group_alone(cluster, samples, monkeypatch):
+    seen, accept = [], names.accept
+    await cluster.define(samples.definition("others", "Other", group="example.org"))
+
+    def noted(definition, others):
+        others = list(others)
+        seen.extend(other["spec"]["group"] for other in others)
+        return accept(definition, others)
+
+    monkeypatch.setattr(names, "accept", noted)
+    await cluster.define(samples.definition())
+    assert set(seen) == {"example.com"}
 
 
 async def test_new_version_is_added(cluster, samples):
