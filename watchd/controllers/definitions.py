@@ -12,16 +12,16 @@ import trio
 from conversion.webhook import NewUid
 from storage.bus import WatchBus
 from storage.errors import StorageError
-from storage.types import Op, Record, Scope, Stored, path_of
+from storage.types import Op, Record, Revision, Scope, Stored, path_of
 from watchd.controllers.following import follow
 from watchd.crd import conditions, names
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
+from watchd.crd.reading import alike, image_of, read
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
-from watchd.registry.value import canonical, header_of
-from watchd.registry.view import load
+from watchd.registry.value import header_of
 from watchd.status import Reason, StatusError, not_found
 
 Object = dict[str, Any]
@@ -50,16 +50,22 @@ class Definitions:
         """Every definition as it was seen last, by group and name: names are taken within a group."""
         self._installed: dict[str, bytes] = {}
         """Name -> what was installed for it, so that nothing is installed twice."""
+        self._at_rest: dict[str, Revision] = {}
+        """Name -> the revision at which `load` found that nothing has to be done for it."""
         self._cleaning: set[str] = set()
         """uids: a definition that is made again under the same name is another one."""
 
     async def load(self) -> None:
         """Install what was established before the start, so that it is served from the first request on."""
         for stored in await self._store.walk(self._endpoint):
-            definition = self._read(stored)
-            self._group(path_of(stored.key))[path_of(stored.key)] = definition
+            name, definition = path_of(stored.key), self._read(stored)
+            group = self._group(name)
+            group[name] = definition
             if conditions.is_true(definition, conditions.ESTABLISHED):
                 await self._install(definition)
+                accepted = names.accept(definition, group.values())
+                if "deletionTimestamp" not in definition["metadata"] and self._with_status(definition, accepted)["status"] == definition["status"]:
+                    self._at_rest[name] = stored.revision
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""
@@ -100,10 +106,12 @@ class Definitions:
         return self._known[name.partition(".")[2]]
 
     def _read(self, seen: Stored | Record) -> Object:
-        return load(self._endpoint.kind, self._endpoint.version.name, seen)
+        return read(self._endpoint.kind, self._endpoint.version.name, seen)
 
     async def _on_definition(self, seen: Stored | Record, nursery: trio.Nursery) -> None:
         name = path_of(seen.key)
+        if self._at_rest.pop(name, None) == seen.revision:
+            return
         if isinstance(seen, Record) and seen.op is Op.DELETE:
             gone = self._group(name).pop(name, None)
             self._uninstall(name)
@@ -144,7 +152,7 @@ class Definitions:
             if conditions.is_true(wanted, conditions.ESTABLISHED):
                 # Served before it says so: a client that saw Established finds it there.
                 await self._install(wanted)
-            if canonical(wanted) == canonical(definition):
+            if wanted["status"] == definition["status"]:
                 return
             written = await self._store.update(self._endpoint, "", name, change, subresource="status")
         except (StatusError, StorageError) as error:
@@ -183,9 +191,8 @@ class Definitions:
     async def _install(self, definition: Object) -> None:
         name = definition["metadata"]["name"]
         accepted = definition["status"]["acceptedNames"]
-        uid = definition["metadata"].get("uid", "")
-        image = canonical({"metadata": {"uid": uid}, "spec": definition["spec"], "names": accepted})
-        if self._installed.get(name) == image:
+        image = image_of(definition)
+        if (installed := self._installed.get(name)) is not None and alike(installed, image):
             return
         known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
         if known is not None and not known.uid:

@@ -67,6 +67,11 @@ def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
     return _at(kind, version, load_hub(kind, stored))
 
 
+def load_decoded(kind: Kind, version: str, stored: Stored | Record, obj: Object) -> Object:
+    """Do what `load` does to what a stored value decodes into, or the part of it that is wanted."""
+    return _at(kind, version, _at_hub(kind, stored, obj))
+
+
 def load_known(kind: Kind, version: str, stored: Stored | Record) -> tuple[Object, Known | None]:
     """Decode like `load`, but for managedFields whose text is known: nobody is to change what is in those.
 
