@@ -66,7 +66,9 @@ class ProcessCommitter:
         """
         request = wire.Commit(self._clock.now_ms(), list(appends))
         try:
-            return self._outcomes(appends, (await self._ask(request, wire.Committed)).outcomes)
+            told = (await self._ask(request, wire.Committed)).outcomes
+            self._lost = any(isinstance(outcome, wire.Fault) and _is_unsure(outcome) for outcome in told)
+            return self._outcomes(appends, told)
         except StorageError as error:
             return [again(error) for _ in appends]
 
@@ -127,6 +129,7 @@ class ProcessCommitter:
             self._inflow.add(data)
         answer = wire.decode_answer(message)
         if isinstance(answer, wire.Fault):
+            self._lost = _is_unsure(answer)
             raise answer.error
         assert isinstance(answer, expected)  # noqa: S101 - there is one answer to each request
         return answer
@@ -135,7 +138,7 @@ class ProcessCommitter:
 
     @property
     def gone(self) -> bool:
-        """Whether the process is known to have died, and no other has taken its place."""
+        """Whether the process is known to have died, or to be about to, and no other has taken its place."""
         return self._lost
 
     async def news(self) -> None:
@@ -151,7 +154,11 @@ class ProcessCommitter:
                 self._lost = True
 
     async def reopen(self) -> None:
-        """Connect to another process. Raises StorageError where there is none: there is no more writing."""
+        """Connect to another process where this one is gone. Raises StorageError where there is none: there is no more writing."""
+        if not self._lost:
+            # What was committed could not be read: no other process would help, and nobody would start one.
+            await trio.lowlevel.checkpoint()
+            return
         await self.aclose()
         self._connect(await self._renew())
 
@@ -166,6 +173,11 @@ class ProcessCommitter:
     def _losing(self) -> CommitterLost:
         self._lost = True
         return CommitterLost("the process that commits has died")
+
+
+def _is_unsure(fault: wire.Fault) -> bool:
+    """Tell whether the process ends itself after such an answer, so that another looks at what is stored."""
+    return isinstance(fault.error, OutcomeUnknown)
 
 
 def _record(write: Write, told: wire.Stamp) -> Record:
