@@ -56,6 +56,10 @@ class CommitterLost(OutcomeUnknown):
     """The process that commits died, and told nothing of what it had been asked."""
 
 
+class Overtaken(StorageError):
+    """Compaction has passed what this process has taken over of others' commits: nobody can tell its watchers what they missed."""
+
+
 class LogClosed(StorageError):
     """The log is closed, or closing."""
 

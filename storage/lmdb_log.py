@@ -17,7 +17,6 @@ import msgspec
 import trio
 
 from storage.aftermath import aftermath
-from storage.bodies import Bodies, Cut
 from storage.committer import COMPACT_RECORDS, Append, Committer, Outcome
 from storage.committer_process import CommitterProcess, Connection
 from storage.environment import MAP_SIZE, MAX_READERS, Environment, Options
@@ -29,6 +28,7 @@ from storage.errors import (
     KeyTooLong,
     LogClosed,
     OutcomeUnknown,
+    Overtaken,
     StorageError,
 )
 from storage.inbox import Inbox, Pending
@@ -65,6 +65,10 @@ HOLD_SECONDS = 60.0
 CATCH_UP_BYTES = 16 << 20
 """Bytes of bodies that are read in one go of what others have committed, or a process that died."""
 
+SHARED_SECONDS = 30.0
+"""How long commits are kept for the others where several processes have the log open. They take them over within
+milliseconds, and one that hangs for longer than half of this time is ended."""
+
 COMMIT_TRIES = 2
 """How often a batch is committed where its committer died and certainly stored nothing of it: a batch that kills two
 of them might kill every one."""
@@ -88,10 +92,12 @@ class LmdbLog:
         committer: Committer,
         release: Callable[[], Awaitable[None]],
         *,
+        clock: Clock,
         runner: Runner,
         readonly: bool,
     ) -> None:
         """For `open`, `attach` and `join`; `release` gives up what it has been opened under."""
+        self._clock = clock
         self._env = environment
         self._release = release
         self._runner = runner
@@ -156,7 +162,7 @@ class LmdbLog:
                 lock.release()
             raise
         committer = ThreadCommitter(environment, clock=clock, runner=runner)
-        return cls(environment, committer, release, runner=runner, readonly=readonly)
+        return cls(environment, committer, release, clock=clock, runner=runner, readonly=readonly)
 
     @classmethod
     async def attach(cls, process: CommitterProcess, *, clock: Clock, runner: Runner) -> LmdbLog:
@@ -180,7 +186,7 @@ class LmdbLog:
                 await process.aclose()
             raise
         committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=False)
-        return cls(environment, committer, process.aclose, runner=runner, readonly=False)
+        return cls(environment, committer, process.aclose, clock=clock, runner=runner, readonly=False)
 
     @classmethod
     async def join(
@@ -192,7 +198,7 @@ class LmdbLog:
         """
         environment = await _open_to_read(path, options, runner)
         committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=True)
-        return cls(environment, committer, trio.lowlevel.checkpoint, runner=runner, readonly=False)
+        return cls(environment, committer, trio.lowlevel.checkpoint, clock=clock, runner=runner, readonly=False)
 
     # What it is ------------------------------------------------------------------------------------------------
 
@@ -263,7 +269,12 @@ class LmdbLog:
         self._kinds.update(zip(new, ids, strict=True))
 
     async def compact(self, upto: Revision) -> Revision:
-        """Raise the floor to at most `upto`, in small transactions, and return it. Raises LogFull, LogClosed."""
+        """Raise the floor to at most `upto`, in small transactions, and return it. Raises LogFull, LogClosed.
+
+        Of a log that others have open too, the commits of the last SHARED_SECONDS stay.
+        """
+        if self._committer.shared:
+            upto = min(upto, await self.revision_at(self._clock.now_ms() - round(SHARED_SECONDS * 1000)))
         while self._floor < self._bound(upto):
             await self._between_batches(lambda: self._compact_some(upto))
         await trio.lowlevel.checkpoint()
@@ -323,7 +334,10 @@ class LmdbLog:
     # The writer ------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Commit what is appended, in groups. The only writer. Returns when cancelled, or when the log is closed."""
+        """Commit what is appended, in groups. The only writer. Returns when cancelled, or when the log is closed.
+
+        Raises Overtaken, in a group: only another process can take over from there.
+        """
         if self._running or self._ended.is_set():
             raise RuntimeError("a log is run once")
         self._running = True
@@ -439,7 +453,7 @@ class LmdbLog:
             self._publish(records)
 
     def _catch_up(self) -> None:
-        """Take over what the disk shows after the head. Without a checkpoint. Raises Corrupt, Compacted."""
+        """Take over what the disk shows after the head. Without a checkpoint. Raises Corrupt, Overtaken."""
         state = self._env.ask(lambda s: s.state)
         if state.head < self._head:
             raise Corrupt(f"revision {self._head} was answered, but the head on the disk is {state.head}")
@@ -450,11 +464,14 @@ class LmdbLog:
                 self._publish(batch.records)
 
     def _read_on(self, after: Revision, head: Revision) -> Iterator[Batch]:
-        """Read all records in (after, head]. Raises Corrupt, Compacted."""
-        while after < head:
-            batch = self._env.ask(lambda s: s.read(after, EVERYTHING, COMPACT_RECORDS, CATCH_UP_BYTES, head))  # noqa: B023 - asked at once
-            after = batch.upto
-            yield batch
+        """Read all records in (after, head]. Raises Corrupt, Overtaken."""
+        try:
+            while after < head:
+                batch = self._env.ask(lambda s: s.read(after, EVERYTHING, COMPACT_RECORDS, CATCH_UP_BYTES, head))  # noqa: B023 - asked at once
+                after = batch.upto
+                yield batch
+        except Compacted as error:
+            raise Overtaken(f"what others have committed after revision {error.revision} is compacted up to {error.floor}") from error
 
     def refresh(self) -> None:
         """Take over what others have committed until now: one look at the disk where nobody has.
@@ -465,7 +482,10 @@ class LmdbLog:
             self._catch_up()
 
     async def _recover(self, error: StorageError) -> None:
-        """Stop writes, or after an unknown outcome have the committer opened anew, and take over what the disk shows."""
+        """Stop writes, or after an unknown outcome have the committer opened anew, and take over what the disk shows.
+
+        Raises Overtaken.
+        """
         if isinstance(error, Corrupt):
             self._fail(f"writes have stopped, the log is corrupt: {error}")
             return
@@ -477,6 +497,8 @@ class LmdbLog:
             await self._committer.reopen()
             self._catch_up()
             self._kinds = self._env.ask(Snapshot.kinds)
+        except Overtaken:
+            raise
         except StorageError as reopening:
             self._fail(f"writes have stopped: {error}; then: {reopening}")
         finally:
@@ -500,13 +522,6 @@ class LmdbLog:
         """Return keys under a prefix in byte order. Raises Compacted, FutureRevision."""
         await self._readable()
         return self._ask(lambda s: s.scan(prefix, start, limit, at))
-
-    async def bodies(
-        self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None, cut: Cut, follows: bool = False
-    ) -> Bodies | None:
-        """Return what `scan` would as one piece of bytes, or None. Raises Compacted, FutureRevision."""
-        await self._readable()
-        return self._ask(lambda s: s.bodies(prefix, start, limit, at, cut, follows=follows))
 
     async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:
         """Count the keys that `scan` would return. Raises Compacted, FutureRevision."""

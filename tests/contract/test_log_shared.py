@@ -14,8 +14,8 @@ import trio
 
 from storage.committer_process import CommitterProcess, Connection
 from storage.environment import Environment, Options
-from storage.errors import Conflict, LogClosed, OutcomeUnknown, StorageError
-from storage.lmdb_log import LmdbLog
+from storage.errors import Conflict, LogClosed, OutcomeUnknown, Overtaken, StorageError
+from storage.lmdb_log import SHARED_SECONDS, LmdbLog
 from storage.process_committer import EVERYTHING, ProcessCommitter
 from storage.types import Record, Revision
 from storage.verify import verify
@@ -35,11 +35,13 @@ class Shared:
     """Two logs over one process, and what each has published."""
 
     process: CommitterProcess
+    clock: StepClock = attrs.field(factory=StepClock)
     logs: list[LmdbLog] = attrs.field(factory=list)
     published: list[list[Record]] = attrs.field(factory=list)
     connections: list[trio.MemorySendChannel[Connection | StorageError]] = attrs.field(factory=list)
 
-    async def add(self, environment: Environment, nursery: trio.Nursery) -> None:
+    def open(self, environment: Environment) -> LmdbLog:
+        """Open another log, which is not run."""
         send, receive = trio.open_memory_channel[Connection | StorageError](1)
 
         async def renew() -> Connection:
@@ -48,15 +50,20 @@ class Shared:
                 raise renewed
             return renewed
 
-        committer = ProcessCommitter(self.process.connect(), renew, environment, clock=StepClock(), shared=True)
+        self.connections.append(send)
+        committer = ProcessCommitter(self.process.connect(), renew, environment, clock=self.clock, shared=True)
         # One process may open an environment once: they read the same one.
-        log = LmdbLog(environment, committer, trio.lowlevel.checkpoint, runner=ThreadRunner(), readonly=False)
+        return LmdbLog(
+            environment, committer, trio.lowlevel.checkpoint, clock=self.clock, runner=ThreadRunner(), readonly=False
+        )
+
+    async def add(self, environment: Environment, nursery: trio.Nursery) -> None:
+        log = self.open(environment)
         records: list[Record] = []
         log.subscribe(records.extend)
         await nursery.start(log.run)
         self.logs.append(log)
         self.published.append(records)
-        self.connections.append(send)
 
     async def look_after_process(self) -> None:
         """Replace the process each time it dies."""
@@ -120,10 +127,46 @@ async def test_kinds_are_one_and_compaction_is_seen(shared: Shared) -> None:
     assert dict(other.kinds()) == {"pods": kind}
     for _ in range(3):
         await one.append(put("ns/a"))
+    # Others may not have taken over what is so young.
+    assert await one.compact(Revision(2)) == 0
+    shared.clock.ms += round(SHARED_SECONDS * 1000)
     assert await one.compact(Revision(2)) == 2
     await other.append(put("ns/a"))
     other.refresh()
     assert other.floor == 2
+
+
+async def test_one_that_compaction_has_overtaken_says_so_and_ends(shared: Shared) -> None:
+    one, _ = shared.logs
+    sleeper = shared.open(one._env)
+    for _ in range(3):
+        await one.append(put("ns/a"))
+    shared.clock.ms += round(SHARED_SECONDS * 1000)
+    await one.compact(Revision(2))
+    with trio.fail_after(SECONDS), pytest.RaisesGroup(Overtaken):
+        await sleeper.run()
+    await sleeper._committer.aclose()
+
+
+async def test_a_delete_that_cannot_be_read_back_is_unknown_and_others_are_not_held_up(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = shared.logs
+    await one.append(put("ns/a"))
+    pid = shared.process.pid
+
+    def unreadable(revision: Revision) -> Record:
+        raise OutcomeUnknown(f"what was committed cannot be read: {revision}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one._committer, "_deleted", unreadable)
+        with trio.fail_after(SECONDS), pytest.raises(OutcomeUnknown):
+            await one.append(delete("ns/a"))
+    with trio.fail_after(SECONDS):
+        assert (await one.append(put("ns/b"))).revision == 3
+        assert (await other.append(put("ns/c"))).revision == 4
+    assert shared.process.pid == pid
+    await shared.check()
 
 
 async def test_many_writers_of_both_make_one_dense_history(shared: Shared) -> None:
