@@ -12,7 +12,7 @@ from storage.committer_process import Connection
 from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.process_committer import Renew
-from storage.types import NOTHING, Record, Revision, Scope, Stored
+from storage.types import NOTHING, Record, Revision, Scope
 
 WAIT_SECONDS = 5.0
 """How long a request waits for a definition to have its effect: milliseconds, but where that fails again and again."""
@@ -45,7 +45,7 @@ class Freshness:
         self._published = NOTHING
         """The last change of a definition."""
         self._installed = NOTHING
-        """The last change of a definition that has had its effect here."""
+        """Up to where the changes of definitions have had their effect here."""
         self._moved = trio.Event()
 
     def publish(self, records: list[Record]) -> None:
@@ -54,9 +54,9 @@ class Freshness:
             if self._definitions.covers(record.key):
                 self._published = record.revision
 
-    def installed(self, change: Stored | Record) -> None:
-        """Note that a change of a definition has had its effect."""
-        self._installed = max(self._installed, Revision(change.revision))
+    def installed(self, revision: Revision) -> None:
+        """Note that all changes of definitions up to a revision have had their effect."""
+        self._installed = max(self._installed, revision)
         self._moved.set()
         self._moved = trio.Event()
 

@@ -31,6 +31,7 @@ async def follow(
     handle: Handle,
     *,
     again: Callable[[], None] = lambda: None,
+    whole: Callable[[Revision], None] = lambda _: None,
     present: bool = True,
     rest: float = 0.0,
     gather: float = 0.0,
@@ -47,6 +48,7 @@ async def follow(
         scope: of the objects.
         handle: what is done with each.
         again: forgets what was seen.
+        whole: told when all of the state has been handed over, and of which revision it was.
         present: whether the state is handed over, and not the changes alone.
         rest: for each second that the state takes, how many are left to others in between.
         gather: seconds for which changes are let come together behind each batch of them.
@@ -56,7 +58,11 @@ async def follow(
     started = False
     while True:
         try:
-            after = await _state(log, scope, handle, rest) if present else log.head
+            if present:
+                after = await _state(log, scope, handle, rest)
+                whole(after)
+            else:
+                after = log.head
             if not started:
                 task_status.started()
                 started = True

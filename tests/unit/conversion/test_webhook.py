@@ -75,10 +75,9 @@ async def test_one_asks_for_all_who_want_the_same(hook, ask):
 
 
 async def test_all_who_want_the_same_fail_together(hook, ask):
-    hook.failing = True
     came = [ask("a", "b") for _ in range(5)]
-    await wait_all_tasks_blocked()
     more = ask("b", "a", "c")
+    hook.failing = True
     await wait_all_tasks_blocked()
     hook.release.set()
     await wait_all_tasks_blocked()
