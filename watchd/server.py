@@ -97,10 +97,9 @@ from watchd.webhooks import caller, open_webhooks
 if TYPE_CHECKING:
     from watchd.api.openapi import OpenAPI
 
-RING_BYTES = 4 << 20
-"""Recent records that watchers read from memory: a second and more at full speed of writing, twenty at a hundred writes a
-second. Who is further behind reads the log, once for all that stand at the same place: fan-outs to a hundred and to a
-thousand watchers cost the same with 4 MiB and with 16."""
+RING_BYTES = 16 << 20
+"""Recent records that watchers read from memory: those of a minute at a hundred writes a second. Who is further behind
+reads the log, once for all that stand at the same place."""
 
 FILL_REST = 4.0
 """Seconds left to others for each that filling the ring takes: it is a tenth of a second, when clients come back."""
@@ -371,11 +370,15 @@ async def _serve(
         await custom.load()
         handle: Handle = parts.api.handle
         first = share is None or share.first
+        if share is not None:
+            assert isinstance(log, LmdbLog)  # noqa: S101 - no other is shared
+            freshness = Freshness(log, custom.scope)
+            handle = _fresh(handle, freshness)
         if first:
             await _start_controllers(background, config, parts, custom, credentials, health)
             background.start_soon(_compact, log, Retention(config.retain_age, config.retain_bytes), clock)
         elif "definitions" in config.controllers:
-            handle = await _follow_first(background, log, parts, custom, health)
+            await _follow_first(background, log, parts, custom, freshness, health)
         async with trio.open_nursery() as doors:
             shutdown = trio.Event()
             limits = Limits(grace=config.shutdown_grace)
@@ -449,28 +452,34 @@ class _Followed(msgspec.Struct, frozen=True):
         await self.custom.follow(self.freshness.installed, task_status=task_status)
 
 
-async def _follow_first(nursery: trio.Nursery, log: Log, parts: _Parts, custom: Definitions, health: Health) -> Handle:
-    """Keep up with what the first worker settles, and return the API that does so before each request."""
-    assert isinstance(log, LmdbLog)  # noqa: S101 - no other is shared
-    freshness = Freshness(log, custom.scope)
+def _fresh(handle: Handle, freshness: Freshness) -> Handle:
+    """Return an API that finds what any request before has done, whichever worker answered that."""
 
-    def publish(records: list[Record]) -> None:
-        freshness.publish(records)
-        parts.publish(records)
-
-    async def handle(request: Request) -> Response:
+    async def fresh(request: Request) -> Response:
         try:
             await freshness.wait()
         except StorageError as error:
             # Reads are of what is stored, whatever this worker has taken over; writes find out for themselves.
             logger.warning("what others have committed cannot be read: %s", error)
-        return await parts.api.handle(request)
+        return await handle(request)
 
+    return fresh
+
+
+async def _follow_first(
+    nursery: trio.Nursery, log: Log, parts: _Parts, custom: Definitions, freshness: Freshness, health: Health
+) -> None:
+    """Keep up with what the first worker settles."""
+
+    def publish(records: list[Record]) -> None:
+        freshness.publish(records)
+        parts.publish(records)
+
+    # Before it is followed, so that no change of a definition goes by unnoticed.
+    log.subscribe(publish)
     supervisor = Supervisor("definitions", _Followed(custom, freshness))
     health.add("controller-definitions", partial(getattr, supervisor, "failure"), [HEALTHZ])
     await nursery.start(supervisor.run)
-    log.subscribe(publish)
-    return handle
 
 
 def _sign(issuer: Issuer, account: dict[str, Any], secret: dict[str, Any]) -> str:
