@@ -45,12 +45,11 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        # Nothing of what is imported is garbage: to look for some takes a tenth of the time, then and right behind it.
+        # Nothing of what is imported is garbage: to look for some takes a tenth of the time.
         gc.disable()
         try:
             command: click.Command = importlib.import_module(f"watchd.commands.{cmd_name}").command
         finally:
-            gc.freeze()
             gc.enable()
         return command
 
