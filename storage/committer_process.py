@@ -1,6 +1,8 @@
 """The process that commits for `watchd serve` (storage.committer_child): started here, and replaced when it dies.
 
 It is spawned, never forked: a forked copy of a process with threads and an open environment could do nothing safely.
+
+No trio before somebody waits: the process starts while the server imports it, which takes as long.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Final, Self
-
-import trio
 
 from storage import committer_wire as wire
 from storage.environment import Options
@@ -112,6 +112,8 @@ class CommitterProcess:
 
     async def opened(self) -> None:
         """Wait until the environment is open and what it shows is on the disk. Raises what opening it raised."""
+        import trio  # noqa: PLC0415 - see the module's docstring
+
         inflow = wire.Inflow()
         while (message := inflow.take()) is None:
             await trio.lowlevel.wait_readable(self._control)
@@ -128,10 +130,14 @@ class CommitterProcess:
 
     async def died(self) -> None:
         """Wait for its death. After `opened`, and not beside `restart` or `aclose`."""
+        import trio  # noqa: PLC0415 - see the module's docstring
+
         await trio.lowlevel.wait_readable(self._control)
 
     async def restart(self) -> None:
         """End the process, should it live, and have another open the log. Raises StorageError after some tries."""
+        import trio  # noqa: PLC0415 - see the module's docstring
+
         for attempt in range(TRIES):
             self._control.close()
             status = await self._runner.run_sync(self._reap, 0.0)

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol, TypeVar, TypeVarTuple
 
-import trio
-
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -95,6 +93,9 @@ class ThreadRunner:
 
     async def run_sync(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run on a worker thread."""
+        # Only here: `watchd serve` imports trio when the process that commits has been started.
+        import trio  # noqa: PLC0415 - see above
+
         return await trio.to_thread.run_sync(function, *args)
 
 
@@ -103,6 +104,8 @@ class InlineRunner:
 
     async def run_sync(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run here and now, after one checkpoint."""
+        import trio  # noqa: PLC0415 - see ThreadRunner
+
         await trio.lowlevel.checkpoint()
         return function(*args)
 
