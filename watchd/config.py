@@ -7,8 +7,6 @@ default.
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -312,6 +310,10 @@ def resolve(flags: Mapping[str, str | None], *, environ: Mapping[str, str], file
 
 
 def _from_file(path: Path) -> dict[str, Any]:
+    # Only here: most servers have no file.
+    import difflib  # noqa: PLC0415 - see above
+    import tomllib  # noqa: PLC0415 - see above
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

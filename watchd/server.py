@@ -27,7 +27,6 @@ from storage.errors import LogClosed, StorageError
 from storage.lmdb_log import LmdbLog
 from storage.lock import DirectoryLock
 from storage.log import Log
-from storage.memory_log import MemoryLog
 from storage.types import Publish, Record
 from watchd import extension
 from watchd.admission.certificate_requests import CertificateRequests
@@ -196,6 +195,9 @@ async def _open_log(
     lock: DirectoryLock | None = None
     log: Log
     if config.memory:
+        # Only here: others keep theirs on disk.
+        from storage.memory_log import MemoryLog  # noqa: PLC0415 - see above
+
         lock = await runner.run_sync(_lock, directory)
         log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
     elif share is not None:

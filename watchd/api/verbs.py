@@ -6,14 +6,13 @@ Each takes a Call, asks the Store, and answers; refusals are StatusErrors, which
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import trio
 
 from storage.types import path_of
-from watchd.api import negotiate, patch, scaling
-from watchd.api.applying import Applied, load_applied, merged, uid_of_nothing
+from watchd.api import negotiate, scaling
 from watchd.api.call import Call, decoded, deletion_of
 from watchd.api.decoding import MAX_BODY_BYTES, copy_of, decode_object
 from watchd.api.listing import begin_list, encode_list, finish_list, list_objects, wait_until
@@ -53,6 +52,9 @@ from watchd.status import (
 )
 
 Object = dict[str, Any]
+
+if TYPE_CHECKING:
+    from watchd.api.applying import Applied
 
 SCALE = "scale"
 
@@ -268,6 +270,10 @@ class Verbs:
         return await self._written(call, 201 if written.created else 200, accepted, written)
 
     async def _patch(self, call: Call) -> Response:
+        # What patches take is imported with the first one.
+        from watchd.api import patch  # noqa: PLC0415 - see above
+        from watchd.api.applying import load_applied  # noqa: PLC0415 - see above
+
         accepted = call.accept()
         change = patch.parse(call.request.headers.get("content-type", ""), custom=call.endpoint.kind.custom)
         options = PatchOptions.parse(call.request.query, apply=change.apply)
@@ -321,6 +327,8 @@ class Verbs:
         self, call: Call, accepted: negotiate.Accepted, options: PatchOptions, applied: Applied
     ) -> Response:
         """Apply an object on behalf of a field manager; it is created where it is not there."""
+        from watchd.api.applying import merged, uid_of_nothing  # noqa: PLC0415 - see _patch
+
         info, endpoint = call.info, call.endpoint
         caller = call.caller(options)
         said = len(call.warnings)

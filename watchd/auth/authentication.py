@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
 import secrets
@@ -183,6 +182,9 @@ def read_token_file(path: Path) -> dict[str, User]:
     A token that stands there twice is the last line's user, a line with an empty token is left out: both as in the
     reference. Raises TokenFileError.
     """
+    # Only here: most servers have no such file.
+    import csv  # noqa: PLC0415 - see above
+
     try:
         # csv wants to see line ends itself.
         with path.open(encoding="utf-8", newline="") as file:

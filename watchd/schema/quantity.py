@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import re
 from decimal import Decimal
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 DECIMAL: Final = "DecimalSI"
 """The format of numbers with a suffix for a power of ten, or none."""
@@ -235,6 +237,9 @@ class Quantity:
 
     def fraction(self) -> Fraction:
         """Return the number as Python has exact ones."""
+        # Only here: the resources of pods and what is counted of them.
+        from fractions import Fraction  # noqa: PLC0415 - see above
+
         return self.unscaled * Fraction(10) ** max(-_APART, min(self.scale, _APART))
 
 
