@@ -15,6 +15,8 @@ Everything in (floor, head] is in `log`; at or below the floor only the newest p
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from functools import lru_cache
 from struct import Struct
 
 import msgspec
@@ -162,3 +164,28 @@ def unpack_current(key: Key, row: memoryview | bytes) -> Stored:
     revision, created, stamp_at, header_length = _CURRENT.unpack_from(row)
     body_at = _CURRENT.size + header_length
     return Stored(key, revision, created, bytes(row[_CURRENT.size : body_at]), bytes(row[body_at:]), stamp_at)
+
+
+@lru_cache(16)
+def _beginning(length: int) -> Struct:
+    """Return what reads of a row of `current` the length of its header, and so many bytes that this begins with."""
+    return Struct(f">20xI{length}s")
+
+
+def current_bodies(rows: Iterable[memoryview], header: bytes, skip: int) -> list[memoryview] | None:
+    """Return the bodies of rows of `current` without their first `skip` bytes, as views of the rows.
+
+    None where a row's header does not begin with `header`, or the row cannot be read.
+    """
+    unpack = _beginning(len(header)).unpack_from
+    least, at = len(header), _CURRENT.size + skip
+    bodies = []
+    try:
+        for row in rows:
+            length, begin = unpack(row)
+            if begin != header or length < least:
+                return None
+            bodies.append(row[at + length :])
+    except struct.error:
+        return None
+    return bodies

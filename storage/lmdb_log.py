@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from storage.aftermath import aftermath
+from storage.bodies import Bodies, Cut
 from storage.committer import COMPACT_RECORDS, Append, Committer, Outcome
 from storage.committer_process import CommitterProcess, Connection
 from storage.environment import MAP_SIZE, MAX_READERS, Environment, Options
@@ -522,6 +523,13 @@ class LmdbLog:
         """Return keys under a prefix in byte order. Raises Compacted, FutureRevision."""
         await self._readable()
         return self._ask(lambda s: s.scan(prefix, start, limit, at))
+
+    async def bodies(
+        self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None, cut: Cut, follows: bool = False
+    ) -> Bodies | None:
+        """Return what `scan` would as one piece of bytes, or None. Raises Compacted, FutureRevision."""
+        await self._readable()
+        return self._ask(lambda s: s.bodies(prefix, start, limit, at, cut, follows=follows))
 
     async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:
         """Count the keys that `scan` would return. Raises Compacted, FutureRevision."""

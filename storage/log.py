@@ -8,6 +8,7 @@ from typing import Protocol
 
 import trio
 
+from storage.bodies import Bodies, Cut
 from storage.types import Batch, Check, Count, Key, KindId, Page, Publish, Record, Revision, Scope, Stored, Write
 
 
@@ -67,6 +68,14 @@ class Log(Protocol):
 
         `limit` bounds the keys looked at as well as those returned, PAGE_BYTES the bodies: a page may be short, even
         empty, and have a `next`. Raises Compacted, FutureRevision.
+        """
+
+    async def bodies(
+        self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None, cut: Cut, follows: bool = False
+    ) -> Bodies | None:
+        """Return what `scan` would as one piece of bytes, which `follows` others or does not: the bodies are not looked into.
+
+        None where one of the headers does not begin as `cut` says. Raises Compacted, FutureRevision.
         """
 
     async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:

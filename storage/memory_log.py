@@ -15,6 +15,7 @@ from typing import Final, final
 import msgspec
 import trio
 
+from storage.bodies import Bodies, Cut, bodies_of
 from storage.errors import Compacted, Conflict, FutureRevision, KeyTooLong, LogClosed, LogFull
 from storage.tree import Tree
 from storage.types import (
@@ -201,6 +202,12 @@ class MemoryLog:
             items.append(stored)
             room -= len(stored.body)
         return Page(items, change.revision, None)
+
+    async def bodies(
+        self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None, cut: Cut, follows: bool = False
+    ) -> Bodies | None:
+        """Return what `scan` would as one piece of bytes, or None. Raises Compacted, FutureRevision, LogClosed."""
+        return bodies_of(await self.scan(prefix, start=start, limit=limit, at=at), cut, follows=follows)
 
     async def count(self, prefix: bytes, *, start: Key | None = None, limit: int, at: Revision | None = None) -> Count:
         """Count the keys that `scan` would return, at most `limit` of them. Raises Compacted, FutureRevision, LogClosed."""

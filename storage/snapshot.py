@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import count, islice
 from typing import Any
 
 import msgspec
 
+from storage.bodies import Bodies, Cut, bodies_of
 from storage.errors import Compacted, Corrupt, FutureRevision, LogClosed
 from storage.layout import (
     META_STATE,
     LogRow,
     State,
+    current_bodies,
     log_header,
     log_key,
     log_time,
@@ -45,6 +48,10 @@ from storage.types import (
 
 SLICE_ROWS = 1000
 """Rows in a slice of a long walk, a few milliseconds: after each it can be cancelled, or lose its snapshot."""
+
+
+FIRST_ROWS = 4
+"""Rows that a walk over a prefix takes at first, a microsecond: most collections are small, and many empty."""
 
 
 class Tables(msgspec.Struct, frozen=True):
@@ -116,6 +123,26 @@ class Snapshot:
                 room -= len(items[-1].body)
         return Page(items, at, None)
 
+    def bodies(
+        self, prefix: bytes, start: Key | None, limit: int, at: Revision | None, cut: Cut, *, follows: bool
+    ) -> Bodies | None:
+        """Return what `scan` would as one piece of bytes, or None (see Log). Raises Compacted, FutureRevision, Corrupt."""
+        at = self.state.head if at is None else at
+        self._check(at)
+        if self._changed(prefix, at, limit):
+            return bodies_of(self.scan(prefix, start, limit, at), cut, follows=follows)
+        cursor = self._txn.cursor(self._tables.current)
+        if not cursor.set_range(prefix if start is None or start < prefix else start):
+            return Bodies(b"", 0, None, at, None)
+        rows = _take(cursor, prefix, limit)
+        found = current_bodies(rows, cut.header, cut.skip)
+        if found is None:
+            return None
+        last = Key(bytes(cursor.key())) if rows else None
+        following = bytes(cursor.key()) if cursor.next() else b""
+        data = cut.join(found, follows=follows)
+        return Bodies(data, len(rows), last, at, Key(following) if following.startswith(prefix) and following else None)
+
     def count(self, prefix: bytes, start: Key | None, limit: int, at: Revision | None) -> Count:
         """Count what `scan` would return. Raises Compacted, FutureRevision, Corrupt."""
         at = self.state.head if at is None else at
@@ -129,15 +156,14 @@ class Snapshot:
                 keys += version != NOTHING
             return Count(keys, at, None)
         cursor = self._txn.cursor(self._tables.current)
-        if cursor.set_range(first):
-            for view in cursor.iternext(values=False):
-                key = Key(bytes(view))
-                if not key.startswith(prefix):
-                    break
-                if keys >= limit:
-                    return Count(keys, at, key)
-                keys += 1
-        return Count(keys, at, None)
+        walk = cursor.iternext(values=False) if cursor.set_range(first) else iter(())
+        for step in _steps(limit + 1):
+            found = list(islice(walk, step))
+            within = _end(found, prefix)
+            keys += within
+            if within < step:
+                return Count(keys, at, None)
+        return Count(limit, at, Key(bytes(found[-1])))
 
     def _check(self, at: Revision) -> None:
         if at < self.state.floor:
@@ -304,6 +330,43 @@ class Snapshot:
         tables = (self._tables.log, self._tables.current, self._tables.history)
         log, current, history = (self._txn.stat(table)["entries"] for table in tables)
         return log, current, history
+
+
+def _steps(limit: int) -> Iterator[int]:
+    """Yield how many rows of up to `limit` to take at once: few at first, since the prefix of the walk may end soon."""
+    step, left = FIRST_ROWS, limit
+    while left:
+        step = min(step, left)
+        yield step
+        left -= step
+        step = min(2 * step, SLICE_ROWS)
+
+
+def _take(cursor: Any, prefix: bytes, limit: int) -> list[memoryview]:
+    """Return the rows of a page from a cursor on, which then stands at the last of them."""
+    walk = cursor.iternext(keys=False)
+    rows: list[memoryview] = []
+    for step in _steps(limit):
+        taken = list(islice(walk, step))
+        rows += taken
+        if len(taken) < step:
+            cursor.last()
+            break
+        if not bytes(cursor.key()).startswith(prefix):
+            break
+    # Keys are looked at behind the rows alone: to make a view of each takes half as long as all the rest.
+    size = sum(map(len, rows))
+    while rows and (size - len(rows[-1]) >= PAGE_BYTES or not bytes(cursor.key()).startswith(prefix)):
+        size -= len(rows.pop())
+        cursor.prev()
+    return rows
+
+
+def _end(keys: Sequence[memoryview], prefix: bytes) -> int:
+    """Return how many of sorted keys have a prefix, all of which come first."""
+    if keys and bytes(keys[-1]).startswith(prefix):
+        return len(keys)
+    return bisect_left(keys, True, key=lambda key: not bytes(key).startswith(prefix))
 
 
 Progress = Callable[[int, int], None]

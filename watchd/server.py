@@ -96,9 +96,10 @@ from watchd.webhooks import caller, open_webhooks
 if TYPE_CHECKING:
     from watchd.api.openapi import OpenAPI
 
-RING_BYTES = 16 << 20
-"""Recent records that watchers read from memory: those of a minute at a hundred writes a second. Who is further behind
-reads the log, once for all that stand at the same place."""
+RING_BYTES = 4 << 20
+"""Recent records that watchers read from memory: a second and more at full speed of writing, twenty at a hundred writes a
+second. Who is further behind reads the log, once for all that stand at the same place: fan-outs to a hundred and to a
+thousand watchers cost the same with 4 MiB and with 16."""
 
 FILL_REST = 4.0
 """Seconds left to others for each that filling the ring takes: it is a tenth of a second, when clients come back."""

@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from storage.bodies import Cut
 from storage.errors import Compacted, Conflict, FutureRevision, KeyTooLong, LogClosed
 from storage.log import Log
 from storage.types import KEY_LIMIT, NOTHING, PAGE_BYTES, Check, Key, Op, Page, Record, Revision, Scope, make_key
@@ -198,7 +199,8 @@ async def test_get_at_each_revision(log: Log) -> None:
         None,
         (5, 5, b'{"v":"5"}'),
     ]
-    for call in (log.get(key("ns/a"), Revision(6)), log.scan(b"", limit=1, at=Revision(6))):
+    future = Revision(6)
+    for call in (log.get(key("ns/a"), future), log.scan(b"", limit=1, at=future), log.bodies(b"", limit=1, at=future, cut=CUT)):
         with pytest.raises(FutureRevision) as caught:
             await call
         assert (caught.value.revision, caught.value.head) == (6, 5)
@@ -238,6 +240,59 @@ async def test_pages_show_one_revision(log: Log, at: int | None) -> None:
             break
     expected = [f"ns/{number}" for number in range(10) if at == 10 or number != 3]
     assert found == expected + (["ns/99"] if at is None else [])
+
+
+CUT = Cut(header=b"h1", skip=4, opening=b"<", between=b";")
+
+
+async def joined(log: Log, prefix: bytes, *, limit: int, at: int | None = None) -> bytes:
+    """Put everything under a prefix together, in pages, each of which has to say of itself what the same scan says."""
+    revision = None if at is None else Revision(at)
+    parts: list[bytes] = []
+    start: Key | None = None
+    while True:
+        page = await log.scan(prefix, start=start, limit=limit, at=revision)
+        found = await log.bodies(prefix, start=start, limit=limit, at=revision, cut=CUT, follows=any(parts))
+        assert found is not None
+        assert (found.count, found.revision, found.next) == (len(page.items), page.revision, page.next)
+        assert found.last == (page.items[-1].key if page.items else None)
+        parts.append(found.data)
+        start = found.next
+        if start is None:
+            return b"".join(parts)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 99])
+@pytest.mark.parametrize("at", [None, 5, 7], ids=["now", "before the changes", "between them"])
+async def test_bodies_are_put_together_in_pages_of_one_revision(log: Log, at: int | None, limit: int) -> None:
+    for number in range(4):
+        await log.append(put(f"ns/{number}", header=b"h1 and more"))
+    await log.append(put("other/1", header=b"h1"))
+    await log.append(delete("ns/1"))
+    await log.append(put("ns/0", header=b"h1"))
+    await log.append(put("ns/3", b'{"long":true,"v":""}', header=b"h1"))
+    expected = {None: [7, 3, "true"], 5: [1, 2, 3, 4], 7: [7, 3, 4]}[at]
+    shown = [b'<ng":true,"v":"8"}' if what == "true" else b'<:"%d"}' % what for what in expected]
+    assert await joined(log, make_key(KIND, "ns/"), limit=limit, at=at) == b";".join(shown)
+    assert await joined(log, make_key(KIND, "none/"), limit=limit, at=at) == b""
+
+
+async def test_bodies_of_other_headers_are_not_put_together(log: Log) -> None:
+    for number, header in enumerate([b"h1", b"h1 ", b"h2", b"h1", b"h", b"h1"]):
+        await log.append(put(f"ns/{number}", b'1{"v":""}' if header == b"h" else b'{"v":""}', header=header))
+    # The change of another makes the past be read otherwise.
+    await log.append(put("ns/9", header=b"h1"))
+    prefix = make_key(KIND, "ns/")
+    for at in (None, Revision(6)):
+        found = await log.bodies(prefix, limit=2, at=at, cut=CUT)
+        assert found is not None
+        assert (found.count, found.data, found.next) == (2, b'<:"1"};<:"2"}', key("ns/2"))
+        # A short header, however its body goes on, is none that begins so.
+        for start in ("ns/2", "ns/1", "ns/4", "ns/3"):
+            assert await log.bodies(prefix, start=key(start), limit=2, at=at, cut=CUT) is None
+        found = await log.bodies(prefix, start=key("ns/3"), limit=1, at=at, cut=CUT)
+        assert found is not None
+        assert found.data == b'<:"4"}'
 
 
 async def test_a_start_before_the_prefix_is_the_prefix(log: Log) -> None:
@@ -298,6 +353,7 @@ async def test_compaction_keeps_the_state_and_loses_the_past(log: Log) -> None:
         log.get(key("ns/a"), Revision(3)),
         log.scan(b"", limit=9, at=Revision(3)),
         log.count(b"", limit=9, at=Revision(3)),
+        log.bodies(b"", limit=9, at=Revision(3), cut=CUT),
         log.read(Revision(3), scope=ALL, limit=9, max_bytes=9),
     ):
         with pytest.raises(Compacted) as caught:
@@ -408,6 +464,10 @@ async def test_a_page_of_large_values_ends_early_and_goes_on(log: Log) -> None:
         while True:
             page = await log.scan(key(""), start=start, limit=100, at=at)
             assert sum(len(item.body) for item in page.items) < PAGE_BYTES + len(large) + 10
+            bodies = await log.bodies(key(""), start=start, limit=100, at=at, cut=Cut(b"h", 0, b"", b","))
+            assert bodies is not None
+            assert bodies.data == b",".join(item.body for item in page.items)
+            assert (bodies.count, bodies.next) == (len(page.items), page.next)
             found += names(page)
             if page.next is None:
                 break

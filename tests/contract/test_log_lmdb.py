@@ -718,3 +718,21 @@ async def test_a_killed_writer_loses_no_answered_write(open_lmdb: OpenLmdb, tmp_
         written = {record.revision: Key(record.key[4:]).decode().removeprefix("ns/") for record in batch.records}
         assert answered.items() <= written.items()
         await log.aclose()
+
+
+# Counting ----------------------------------------------------------------------------------------------------------
+
+
+async def test_keys_are_counted_in_slices(open_lmdb: OpenLmdb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "SLICE_ROWS", 3)
+    log = await open_lmdb()
+    for number in range(7):
+        await log.append(put(f"ns/{number}"))
+    for _ in range(2):
+        for limit in range(1, 10):
+            counted = await log.count(key("ns/"), limit=limit)
+            assert (counted.keys, counted.next) == (min(limit, 7), key(f"ns/{limit}") if limit < 7 else None)
+            assert (await log.count(key("ns/"), start=key("ns/5"), limit=limit)).keys == min(limit, 2)
+        # And where another scope follows.
+        await log.append(put("zz/1"))
+    assert (await log.count(key("none/"), limit=1)).keys == (await log.count(key("zzz/"), limit=1)).keys == 0

@@ -12,6 +12,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage.bodies import Cut, bodies_of
 from storage.errors import Compacted, Conflict
 from storage.lmdb_log import LmdbLog
 from storage.log import Log
@@ -181,6 +182,8 @@ async def pages(log: Log, prefix: bytes, at: Revision) -> list[Stored]:
         counted = await log.count(prefix, start=start, limit=2, at=at)
         assert (counted.keys, counted.next, counted.revision) == (len(page.items), page.next, at)
         assert len(page.items) <= 2
+        bodies = await log.bodies(prefix, start=start, limit=2, at=at, cut=Cut(b"", 0, b"", b","))
+        assert bodies == bodies_of(page, Cut(b"", 0, b"", b","), follows=False)
         items += page.items
         if page.next is None:
             return items

@@ -156,16 +156,16 @@ def type_check(endpoint: Endpoint, obj: Object) -> list[str]:
     """Bring an object to its Go type, in place; return the unknown fields. Raises StatusError 400."""
     version, kind = endpoint.version.name, endpoint.kind.names.kind
     unknown = metadata.decode(obj, version=version, kind=kind, custom=endpoint.kind.custom)
-    schema = endpoint.version.schema
-    if not endpoint.kind.custom and schema is not None:
+    schema = None if endpoint.kind.custom else endpoint.version.schema
+    if schema is not None:
         try:
             unknown += prune_and_check(obj, schema)
         except TypeMismatch as error:
             raise metadata.decode_error(str(error), version=version, kind=kind) from error
-    compiled = endpoint.version.compiled
-    if compiled is not None:
+    custom = endpoint.version.custom
+    if custom is not None:
         try:
-            unknown += compiled.coerce_and_prune(obj)
+            unknown += custom.compiled.coerce_and_prune(obj)
         except MetadataMismatch as error:
             raise metadata.decode_error(str(error), version=version, kind=kind) from error
     return unknown

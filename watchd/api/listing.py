@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import trio
 
+from storage.bodies import Cut
 from storage.errors import Compacted, FutureRevision
 from storage.log import Log
-from storage.types import Key, Page, Revision, Stored, path_of
+from storage.types import Key, Revision, Stored, path_of
 from watchd.api.continuation import Continuation, expired_continuation
 from watchd.api.options import ListOptions, Position
 from watchd.api.plans import ListPlan, WatchCore
@@ -28,7 +29,7 @@ PAGE_BYTES = 8 << 20
 """Bytes of a page at the most, about; a page that is full comes short, with a continue token."""
 
 ENCODED_ITEMS = 20
-"""Items encoded in one turn, of lists that cannot be sent while they are encoded: about a millisecond of the loop."""
+"""Items encoded in one turn: about a millisecond of the loop."""
 
 COUNT_KEYS = 20_000
 """Keys counted in one turn, for remainingItemCount: a few milliseconds of the loop."""
@@ -46,26 +47,36 @@ class Reading(msgspec.Struct):
     """A list on its way."""
 
     items: list[Stored]
-    """What has been read of it, selected."""
+    """What has been read of it, selected; empty where that is `encoded`."""
     revision: Revision
     """Of the snapshot."""
     next: Key | None
     """Where the reading can go on, or None at the end of the collection."""
     paged: bool
-    """Whether `items` is a page, and so the whole answer."""
+    """Whether what has been read is a page, and so the whole answer."""
+    encoded: bytes | None = None
+    """What has been read as it is sent, one item after the other, where it could be read so."""
+    count: int = 0
+    """How many objects have been read."""
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     """The list's."""
 
 
 async def begin_list(
-    core: WatchCore, endpoint: Endpoint, namespace: str, options: ListOptions, view: View
+    core: WatchCore, endpoint: Endpoint, namespace: str, options: ListOptions, view: View, *, cut: Cut | None = None
 ) -> Reading:
-    """Read a page, or the first part of a whole list. Raises StatusError: 400, 410, 504."""
+    """Read a page, or the first part of a whole list; encoded, where a cut is given and all of it can be.
+
+    Raises StatusError: 400, 410, 504.
+    """
     position = options.position()
     await wait_until(core, position.minimum)
     prefix = endpoint.prefix(namespace)
+    limit = options.limit if position.paged else 0
     try:
-        reading = await _read(core.log, prefix, position, options.limit if position.paged else 0, view)
+        reading = await _read_encoded(core.log, prefix, position, limit, cut) if cut is not None else None
+        if reading is None:
+            reading = await _read(core.log, prefix, position, limit, view)
     except FutureRevision as error:
         raise too_large_resource_version(error.revision, error.head) from error
     except Compacted as error:
@@ -99,7 +110,7 @@ async def list_objects(
 
     Raises StatusError: 400, 410, 504.
     """
-    reading = await begin_list(core, endpoint, namespace, options, view)
+    reading = await begin_list(core, endpoint, namespace, options, view, cut=None if pretty else view.cut)
     prefix = endpoint.prefix(namespace)
     if pretty or view.codec.stream_media_type is None:
         await finish_list(core.log, prefix, reading, view)
@@ -107,43 +118,53 @@ async def list_objects(
         return encode(_object(endpoint, reading, view))
     if view.codec.sized_lists:
         await finish_list(core.log, prefix, reading, view)
-        return await _encode_in_turns(endpoint, reading, view)
-    if reading.paged or reading.next is None:
-        return encode_list(endpoint, reading, view)
-    parts = _parts(endpoint, reading, view)
-    return ListPlan(core.log, view, prefix, reading.items, reading.next, reading.revision, parts)
+    elif not reading.paged and reading.next is not None:
+        parts = _parts(endpoint, reading, view)
+        first = reading.encoded if reading.encoded is not None else parts[1].join(await _encode_items(reading.items, view))
+        return ListPlan(core.log, view, prefix, first, reading.next, reading.revision, parts)
+    return await encode_list(endpoint, reading, view)
 
 
-def encode_list(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
-    """Encode a list that has been read whole, in a format that is put together from its items."""
+async def encode_list(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
+    """Encode a list that has been read whole."""
     if view.codec.stream_media_type is None:
         return view.codec.encode(_object(endpoint, reading, view))
-    return _joined(endpoint, reading, view, [view.item(stored) for stored in reading.items])
+    if reading.encoded is not None:
+        before, _, after = _parts(endpoint, reading, view)
+        return b"".join([before, reading.encoded, after])
+    items = await _encode_items(reading.items, view)
+    before, between, after = _parts(endpoint, reading, view, len(items), sum(map(len, items)))
+    return b"".join([before, between.join(items), after])
 
 
-async def _encode_in_turns(endpoint: Endpoint, reading: Reading, view: View) -> bytes:
-    """Encode a list as `encode_list` does, without holding the loop for long."""
-    items = []
-    for i, stored in enumerate(reading.items, 1):
-        items.append(view.item(stored))
-        if i % ENCODED_ITEMS == 0:
-            await trio.lowlevel.checkpoint()
-    return _joined(endpoint, reading, view, items)
+async def _encode_items(items: list[Stored], view: View) -> list[bytes]:
+    """Encode items, without holding the loop for long."""
+    encoded = []
+    made = 0
+    for stored in items:
+        item = view.kept_item(stored)
+        if item is None:
+            item = view.item(stored)
+            made += 1
+            if made % ENCODED_ITEMS == 0:
+                await trio.lowlevel.checkpoint()
+        encoded.append(item)
+    return encoded
 
 
-def _joined(endpoint: Endpoint, reading: Reading, view: View, items: list[bytes]) -> bytes:
-    """Put a list together from its encoded items."""
-    return enclosed(items, *_parts(endpoint, reading, view, len(items), sum(map(len, items))))
+async def read_on(plan: ListPlan, start: Key, *, follows: bool) -> tuple[bytes, Key | None]:
+    """Read and encode the next part of a long list, which follows another or does not; return it and where the reading goes on.
 
-
-def enclosed(items: list[bytes], before: bytes, between: bytes, after: bytes) -> bytes:
-    """Return items with what stands before, between and after them. The list of items is used up."""
-    if not items:
-        return before + after
-    # Not by adding up: a page is the better part of a MiB, and each sum would copy it once more.
-    items[0] = before + items[0]
-    items[-1] += after
-    return between.join(items)
+    Raises Compacted; StatusError 500.
+    """
+    view, log = plan.view, plan.log
+    if view.cut is not None:
+        bodies = await log.bodies(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision, cut=view.cut, follows=follows)
+        if bodies is not None:
+            return bodies.data, bodies.next
+    page = await log.scan(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision)
+    items = await _encode_items(await wanted(view, page.items), view)
+    return plan.parts[1].join([b"", *items] if follows and items else items), page.next
 
 
 def _object(endpoint: Endpoint, reading: Reading, view: View) -> dict[str, Any]:
@@ -189,10 +210,32 @@ async def finish_list(log: Log, prefix: bytes, reading: Reading, view: View) -> 
             reading.next = page.next
 
 
+async def _read_encoded(log: Log, prefix: bytes, position: Position, limit: int, cut: Cut) -> Reading | None:
+    """Read as `_read` does what is sent as it is stored, None where something is not. Raises Compacted, FutureRevision."""
+    at, start = _begin(position, prefix)
+    parts: list[bytes] = []
+    count = size = 0
+    last = None
+    while True:
+        most = min(limit - count, PAGE_KEYS) if limit else PAGE_KEYS
+        bodies = await log.bodies(prefix, start=start, limit=most, at=at, cut=cut, follows=count > 0)
+        if bodies is None:
+            return None
+        at, start = bodies.revision, bodies.next
+        if bodies.count:
+            parts.append(bodies.data)
+            count, size, last = count + bodies.count, size + len(bodies.data), bodies.last
+        if start is None or not limit or count == limit or size >= PAGE_BYTES:
+            break
+        await trio.lowlevel.checkpoint()
+    if limit and last is not None:
+        start = await _following(log, prefix, at, last, start)
+    return Reading([], at, start, paged=bool(limit), encoded=b"".join(parts), count=count)
+
+
 async def _read(log: Log, prefix: bytes, position: Position, limit: int, view: View) -> Reading:
     """Read a page, or the first part of a whole list. Raises Compacted, FutureRevision."""
-    at = Revision(position.exact) if position.exact is not None else None
-    start = Key(prefix + position.continuation.start.encode()) if position.continuation is not None else None
+    at, start = _begin(position, prefix)
     items: list[Stored] = []
     size = 0
     while True:
@@ -205,27 +248,30 @@ async def _read(log: Log, prefix: bytes, position: Position, limit: int, view: V
             items.append(stored)
             size += len(stored.body)
             if limit and (len(items) == limit or size >= PAGE_BYTES):
-                return Reading(items, at, await _following(log, prefix, page, stored), paged=True)
+                more = page.next if stored is page.items[-1] else Key(stored.key + b"\0")
+                following = await _following(log, prefix, at, stored.key, more)
+                return Reading(items, at, following, paged=True, count=len(items))
         start = page.next
         if start is None or not limit:
-            return Reading(items, at, start, paged=bool(limit))
+            return Reading(items, at, start, paged=bool(limit), count=len(items))
         await trio.lowlevel.checkpoint()
 
 
-async def _following(log: Log, prefix: bytes, page: Page, last: Stored) -> Key | None:
-    """Return the key behind the last one of a page, or None where nothing follows."""
-    behind = Key(last.key + b"\0")
-    if page.items[-1] is not last:
-        return behind
-    if page.next is None:
-        return None
-    # `next` says where the scan goes on, not that there is anything; most often there is at once.
-    start: Key | None = behind
+def _begin(position: Position, prefix: bytes) -> tuple[Revision | None, Key | None]:
+    """Return the revision that is asked for and the key to begin at, each None where it is not said."""
+    at = Revision(position.exact) if position.exact is not None else None
+    start = Key(prefix + position.continuation.start.encode()) if position.continuation is not None else None
+    return at, start
+
+
+async def _following(log: Log, prefix: bytes, at: Revision, last: Key, start: Key | None) -> Key | None:
+    """Return the key behind the last one of a page, or None where nothing follows from `start` on."""
+    # `start` says where the scan goes on, not that there is anything; most often there is at once.
     limit = 1
     while start is not None:
-        following = await log.scan(prefix, start=start, limit=limit, at=page.revision)
+        following = await log.scan(prefix, start=start, limit=limit, at=at)
         if following.items:
-            return behind
+            return Key(last + b"\0")
         start, limit = following.next, PAGE_KEYS
     return None
 
@@ -240,7 +286,7 @@ async def _point_onwards(
     if view.selector is None:
         known = position.continuation.remaining if position.continuation is not None else None
         if known is not None and position.exact is not None:
-            remaining = known - len(reading.items)
+            remaining = known - reading.count
         else:
             remaining = await _count(log, prefix, reading.next, reading.revision)
         reading.metadata["remainingItemCount"] = remaining

@@ -16,7 +16,7 @@ import msgspec
 from watchd.api.openapi_operations import META, list_schema_name, schema_name
 from watchd.registry.kind import Kind, Version
 from watchd.registry.schemas import REF, component, published
-from watchd.schema.structural import EMBEDDED, INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
+from watchd.schema.extensions import EMBEDDED, INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
 
 REF_V2 = "#/definitions/"
 CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"

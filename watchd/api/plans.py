@@ -10,7 +10,7 @@ import msgspec
 
 from storage.bus import WatchBus
 from storage.log import Log
-from storage.types import Key, Revision, Scope, Stored
+from storage.types import Key, Revision, Scope
 from watchd.api.message import Stream
 from watchd.api.metrics import WatchEvents
 from watchd.registry.frames import FrameCache, Watched
@@ -57,8 +57,8 @@ class ListPlan(msgspec.Struct, frozen=True):
     log: Log
     view: View
     prefix: bytes
-    items: list[Stored]
-    """Of the first part, selected."""
+    first: bytes
+    """The first part, encoded; it may be empty."""
     next: Key
     """Where the reading goes on."""
     revision: Revision

@@ -438,7 +438,7 @@ class Verbs:
             except StatusError as error:
                 if error.reason is not Reason.NOT_FOUND:
                     raise
-        return Response(200, call.headers(accepted.content_type), encode_list(endpoint, reading, view))
+        return Response(200, call.headers(accepted.content_type), await encode_list(endpoint, reading, view))
 
     async def _delete_options(self, call: Call) -> DeleteOptions:
         body = await call.request.read_body(MAX_BODY_BYTES)

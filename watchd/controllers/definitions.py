@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +18,10 @@ from watchd.crd import conditions, names
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
+from watchd.crd.reading import alike, image_of, read
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
-from watchd.registry.value import canonical, header_of
-from watchd.registry.view import load
+from watchd.registry.value import header_of
 from watchd.status import Reason, StatusError, not_found
 
 Object = dict[str, Any]
@@ -45,21 +46,26 @@ class Definitions:
         self._new_uid = new_uid
         self._bus = bus
         self._endpoint = store.registry.hub(GROUP, PLURAL)
-        self._known: dict[str, Object] = {}
-        """Every definition, by name, as it was seen last."""
+        self._known: defaultdict[str, dict[str, Object]] = defaultdict(dict)
+        """Every definition as it was seen last, by group and name: names are taken within a group."""
         self._installed: dict[str, bytes] = {}
         """Name -> what was installed for it, so that nothing is installed twice."""
+        self._at_rest: dict[str, Revision] = {}
+        """Name -> the revision at which `load` found that nothing has to be done for it."""
         self._cleaning: set[str] = set()
         """uids: a definition that is made again under the same name is another one."""
 
     async def load(self) -> None:
         """Install what was established before the start, so that it is served from the first request on."""
         for stored in await self._store.walk(self._endpoint):
-            definition = self._read(stored)
-            self._known[definition["metadata"]["name"]] = definition
-        for definition in self._known.values():
+            name, definition = path_of(stored.key), self._read(stored)
+            group = self._group(name)
+            group[name] = definition
             if conditions.is_true(definition, conditions.ESTABLISHED):
                 await self._install(definition)
+                accepted = names.accept(definition, group.values())
+                if "deletionTimestamp" not in definition["metadata"] and self._with_status(definition, accepted)["status"] == definition["status"]:
+                    self._at_rest[name] = stored.revision
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""
@@ -107,18 +113,24 @@ class Definitions:
         """Of all definitions."""
         return self._endpoint.scope()
 
+    def _group(self, name: str) -> dict[str, Object]:
+        """Return what is known of a definition's group, itself included. It is called after its plural and its group."""
+        return self._known[name.partition(".")[2]]
+
     def _read(self, seen: Stored | Record) -> Object:
-        return load(self._endpoint.kind, self._endpoint.version.name, seen)
+        return read(self._endpoint.kind, self._endpoint.version.name, seen)
 
     async def _on_definition(self, seen: Stored | Record, nursery: trio.Nursery) -> None:
         name = path_of(seen.key)
+        if self._at_rest.pop(name, None) == seen.revision:
+            return
         if isinstance(seen, Record) and seen.op is Op.DELETE:
-            gone = self._known.pop(name, None)
+            gone = self._group(name).pop(name, None)
             self._uninstall(name)
             if gone is not None:
-                await self._settle_group(gone["spec"]["group"], nursery)
+                await self._settle_group(name, nursery)
             return
-        definition = self._known[name] = self._read(seen)
+        definition = self._group(name)[name] = self._read(seen)
         if "deletionTimestamp" in definition["metadata"]:
             if conditions.is_true(definition, conditions.ESTABLISHED):
                 await self._install(definition)
@@ -129,29 +141,30 @@ class Definitions:
             return
         await self._settle(name, nursery)
 
-    async def _settle_group(self, group: str, nursery: trio.Nursery) -> None:
-        """Look again at the definitions of a group: a name may have become free."""
-        for name, definition in list(self._known.items()):
-            if definition["spec"]["group"] == group and "deletionTimestamp" not in definition["metadata"]:
-                await self._settle(name, nursery)
+    async def _settle_group(self, name: str, nursery: trio.Nursery) -> None:
+        """Look again at the definitions of a definition's group: a name may have become free."""
+        for other, definition in list(self._group(name).items()):
+            if "deletionTimestamp" not in definition["metadata"]:
+                await self._settle(other, nursery)
 
     async def _settle(self, name: str, nursery: trio.Nursery) -> None:
         """Bring a definition's status and what is installed for it up to date."""
-        definition = self._known.get(name)
+        group = self._group(name)
+        definition = group.get(name)
         if definition is None:
             return
-        accepted = names.accept(definition, self._known.values())
+        accepted = names.accept(definition, group.values())
         wanted = self._with_status(definition, accepted)
 
         async def change(current: Object) -> Object:
             await trio.lowlevel.checkpoint()
-            return self._with_status(current, names.accept(current, self._known.values()))
+            return self._with_status(current, names.accept(current, group.values()))
 
         try:
             if conditions.is_true(wanted, conditions.ESTABLISHED):
                 # Served before it says so: a client that saw Established finds it there.
                 await self._install(wanted)
-            if canonical(wanted) == canonical(definition):
+            if wanted["status"] == definition["status"]:
                 return
             written = await self._store.update(self._endpoint, "", name, change, subresource="status")
         except (StatusError, StorageError) as error:
@@ -160,17 +173,18 @@ class Definitions:
             logger.warning("the status of definition %s could not be written: %s", name, error)
             nursery.start_soon(self._later, name, nursery)
             return
-        if name not in self._known:
+        if name not in group:
             # It went while a later attempt was under way.
             return
-        self._known[name] = written.object
+        group[name] = written.object
         if written.object["status"].get("acceptedNames") != definition["status"].get("acceptedNames"):
             # It may have given up a name that another one waits for.
-            await self._settle_group(definition["spec"]["group"], nursery)
+            await self._settle_group(name, nursery)
 
     async def _later(self, name: str, nursery: trio.Nursery) -> None:
         await trio.sleep(FAILURE_WAIT_SECONDS)
-        if name in self._known and "deletionTimestamp" not in self._known[name]["metadata"]:
+        definition = self._group(name).get(name)
+        if definition is not None and "deletionTimestamp" not in definition["metadata"]:
             await self._settle(name, nursery)
 
     def _with_status(self, definition: Object, accepted: names.Accepted) -> Object:
@@ -189,9 +203,8 @@ class Definitions:
     async def _install(self, definition: Object) -> None:
         name = definition["metadata"]["name"]
         accepted = definition["status"]["acceptedNames"]
-        uid = definition["metadata"].get("uid", "")
-        image = canonical({"metadata": {"uid": uid}, "spec": definition["spec"], "names": accepted})
-        if self._installed.get(name) == image:
+        image = image_of(definition)
+        if (installed := self._installed.get(name)) is not None and alike(installed, image):
             return
         known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
         if known is not None and not known.uid:

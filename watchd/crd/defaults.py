@@ -16,10 +16,11 @@ from watchd.crd.faults import invalid
 from watchd.registry.embedded import RULES
 from watchd.schema import embedded, validation
 from watchd.schema.embedded import MetadataMismatch
+from watchd.schema.extensions import EMBEDDED
 from watchd.schema.jsonvalue import copy_json
 from watchd.schema.prune import compile_pruner
 from watchd.schema.ruled import compile_rules
-from watchd.schema.structural import EMBEDDED, META_FIELDS, Node
+from watchd.schema.structural import META_FIELDS, Node
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]

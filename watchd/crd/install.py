@@ -12,7 +12,7 @@ from watchd.crd.definitions import storage_version
 from watchd.registry.embedded import RULES
 from watchd.registry.kind import Kind, Names, Scale, Version
 from watchd.registry.strategy import Strategy, Warn
-from watchd.schema.compiled import CompiledSchema, ScalePaths
+from watchd.schema.custom import CustomSchema, ScalePaths
 from watchd.status import FieldError, go_quote
 
 Object = dict[str, Any]
@@ -29,7 +29,7 @@ class CustomStrategy(Strategy):
     generation = True
     status_reset = True
 
-    def __init__(self, schemas: Mapping[str, CompiledSchema]) -> None:
+    def __init__(self, schemas: Mapping[str, CustomSchema]) -> None:
         """Take the schemas of the versions, by apiVersion."""
         self._schemas = schemas
 
@@ -37,19 +37,19 @@ class CustomStrategy(Strategy):
         """Fill in what the client left out, in place."""
         schema = self._schemas.get(obj["apiVersion"])
         if schema is not None:
-            schema.default(obj)
+            schema.compiled.default(obj)
 
     def default_applied(self, obj: Object) -> None:
         """Fill in what an apply left out, in place; a null that may not be is wrong there."""
         schema = self._schemas.get(obj["apiVersion"])
         if schema is not None:
-            schema.fill(obj)
+            schema.compiled.fill(obj)
 
     def default_status(self, obj: Object) -> None:
         """Fill in what is left out of the status, in place."""
         schema = self._schemas.get(obj["apiVersion"])
         if schema is not None:
-            schema.default_status(obj)
+            schema.compiled.default_status(obj)
 
     def settle(self, obj: Object, *, defaults: bool = True) -> None:
         """Bring what was stored or converted to what its version's schema says now, in place."""
@@ -57,8 +57,9 @@ class CustomStrategy(Strategy):
         if schema is None:
             # That version is defined no more.
             return
-        schema.settle(obj)
-        (schema.default if defaults else schema.drop_nulls)(obj)
+        compiled = schema.compiled
+        compiled.settle(obj)
+        (compiled.default if defaults else compiled.drop_nulls)(obj)
 
     def skeleton(self, version: str) -> bytes:
         """Return a digest of what `settle` does to objects of a version."""
@@ -72,9 +73,10 @@ class CustomStrategy(Strategy):
         schema = self._schemas.get(obj["apiVersion"])
         errors: list[FieldError] = []
         if schema is not None and old is None:
-            errors = schema.validate(obj)
+            errors = schema.compiled.validate(obj)
         elif schema is not None and old is not None:
-            validate = schema.validate_status if subresource == "status" else schema.validate_update
+            compiled = schema.compiled
+            validate = compiled.validate_status if subresource == "status" else compiled.validate_update
             errors = validate(obj, old, warn)
         if not errors and not subresource:
             for text in finalizer_warnings(obj["metadata"], (old or {}).get("metadata") or {}):
@@ -103,7 +105,7 @@ def kind_of(definition: Object, calls: Calls = no_calls, new_uid: NewUid = str) 
     versions = tuple(_version(version, spec) for version in listed)
     group = spec["group"]
     translations = translations_of(spec, calls, new_uid)
-    schemas = {f"{group}/{version.name}": version.compiled for version in versions if version.compiled is not None}
+    schemas = {f"{group}/{version.name}": version.custom for version in versions if version.custom is not None}
     return Kind(
         group=group,
         names=Names(
@@ -131,15 +133,13 @@ def _version(version: Object, spec: Object) -> Version:
     scale = None
     if found is not None:
         scale = Scale(found["specReplicasPath"], found["statusReplicasPath"], found.get("labelSelectorPath") or "")
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
     return Version(
         name=version["name"],
         served=bool(version.get("served")),
         deprecation_warning=deprecation_warning(version, spec),
         status="status" in subresources,
         scale=scale,
-        own_schema=schema,
-        compiled=None if schema is None else _compiled(schema, scale),
+        custom=_schema(version, scale),
         selectable_fields=tuple(
             field["jsonPath"].removeprefix(".") for field in version.get("selectableFields") or ()
         ),
@@ -147,9 +147,12 @@ def _version(version: Object, spec: Object) -> Version:
     )
 
 
-def _compiled(schema: Object, scale: Scale | None) -> CompiledSchema:
+def _schema(version: Object, scale: Scale | None) -> CustomSchema | None:
+    source = (version.get("schema") or {}).get("openAPIV3Schema")
+    if source is None:
+        return None
     paths = None if scale is None else ScalePaths(scale.spec_replicas, scale.status_replicas, scale.label_selector)
-    return CompiledSchema(schema, RULES, scale=paths)
+    return CustomSchema(source, RULES, scale=paths)
 
 
 def deprecation_warning(version: Object, spec: Object) -> str:

@@ -18,6 +18,10 @@ NO_CONFLICTS = Condition(
 )
 
 
+NAMES = ("plural", "singular", "shortNames", "kind", "listKind")
+"""Fields whose names nobody else of a group may have."""
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What a definition's names come to."""
 
@@ -34,9 +38,11 @@ def accept(definition: Object, others: Iterable[Object]) -> Accepted:
 
     Pure. `others` may hold definitions of other groups and the definition itself.
     """
-    resources, kinds = _taken(definition, others)
     wanted = definition["spec"]["names"]
     had = definition.get("status", {}).get("acceptedNames") or {}
+    # Most are there already, and nobody takes away what was accepted.
+    new = any(_new(wanted.get(field), had.get(field)) for field in NAMES)
+    resources, kinds = _taken(definition, others) if new else (set(), set())
     names: Object = {**had}
     problem: tuple[str, str] | None = None
     checks = (
@@ -47,7 +53,7 @@ def accept(definition: Object, others: Iterable[Object]) -> Accepted:
         ("listKind", "ListKindConflict", kinds),
     )
     for field, reason, taken in checks:
-        clashes = _clashes(wanted.get(field), had.get(field), taken)
+        clashes = [name for name in _new(wanted.get(field), had.get(field)) if name in taken]
         if clashes:
             # The last one is told, as in the reference.
             problem = (reason, _aggregate(clashes))
@@ -84,11 +90,12 @@ def _taken(definition: Object, others: Iterable[Object]) -> tuple[set[str], set[
     return resources, kinds
 
 
-def _clashes(wanted: Any, had: Any, taken: set[str]) -> list[str]:
+def _new(wanted: Any, had: Any) -> list[str]:
+    """Return those of the names of a field that were not accepted before."""
     if isinstance(wanted, list):
         ours = set(had or ())
-        return [name for name in wanted if name not in ours and name in taken]
-    return [wanted] if wanted and wanted != had and wanted in taken else []
+        return [name for name in wanted if name not in ours]
+    return [wanted] if wanted and wanted != had else []
 
 
 def _aggregate(clashes: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchd.crd.faults import invalid, not_supported, required
-from watchd.schema.structural import VALIDATIONS
+from watchd.schema.extensions import VALIDATIONS
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]

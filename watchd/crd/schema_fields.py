@@ -10,7 +10,7 @@ from typing import Any
 
 from watchd.crd import internal
 from watchd.crd.faults import forbidden, invalid, not_supported, required
-from watchd.schema.structural import EMBEDDED, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE
+from watchd.schema.extensions import EMBEDDED, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]

@@ -17,17 +17,9 @@ from watchd.crd import internal
 from watchd.crd.faults import forbidden, invalid, required
 from watchd.crd.rule_fields import check_rule_fields
 from watchd.crd.schema_fields import TYPES, check_extensions, check_fields
+from watchd.schema.extensions import EMBEDDED, INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
 from watchd.schema.patterns import Pattern
-from watchd.schema.structural import (
-    EMBEDDED,
-    INT_OR_STRING,
-    LIST_MAP_KEYS,
-    LIST_TYPE,
-    MAP_TYPE,
-    META_FIELDS,
-    PRESERVE,
-    VALIDATIONS,
-)
+from watchd.schema.structural import META_FIELDS
 from watchd.status import FieldError
 
 Schema = Mapping[str, Any]

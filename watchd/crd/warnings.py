@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watchd.schema import formats
-from watchd.schema.structural import LIST_TYPE
+from watchd.schema.extensions import LIST_TYPE
 
 Schema = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from watchd.registry.managed.manager import FieldManager
 from watchd.registry.managed.tracking import field_manager
 from watchd.registry.schemas import whole
 from watchd.registry.strategy import Strategy
-from watchd.schema.compiled import CompiledSchema
+from watchd.schema.custom import CustomSchema
 from watchd.schema.typed import prune_and_check
 
 Object = dict[str, Any]
@@ -99,7 +99,7 @@ class Version(msgspec.Struct, frozen=True):
     """The name of a built-in kind's schema (watchd.registry.schemas)."""
     own_schema: Any = None
     """Of the whole object, where it is no built-in kind's."""
-    compiled: CompiledSchema | None = None
+    custom: CustomSchema | None = None
     """What a custom kind's schema does to its objects."""
     selectable_fields: tuple[str, ...] = ()
     """Paths that field selectors may name, beside metadata.name and metadata.namespace (`spec.color`)."""
@@ -109,6 +109,8 @@ class Version(msgspec.Struct, frozen=True):
     @property
     def schema(self) -> Any:
         """The OpenAPI v3 schema of the whole object, or None where nothing is known."""
+        if self.custom is not None:
+            return self.custom.raw
         return whole(self.component) if self.component else self.own_schema
 
 

@@ -134,6 +134,13 @@ def header_of(encoded: bytes) -> Header:
     return _decode_header(encoded)
 
 
+def fresh_header(kind: Kind) -> bytes:
+    """Return the bytes with which the stored header of each value of a kind's present epoch begins, and no other's."""
+    header = Header(kind.epoch, "", "", {}, {}, (), deleting=False, finalizers=False, prefix=0)
+    encoded = _encode_header(header)
+    return encoded[: encoded.index(kind.epoch) + len(kind.epoch)]
+
+
 def stored_at_hub(kind: Kind, stored: Stored | Record) -> bool:
     """Tell whether a value was written at what is the hub version now."""
     return stored.body.startswith(head_of(kind), 1)

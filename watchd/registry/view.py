@@ -13,12 +13,16 @@ import orjson
 
 from conversion.codec import JSON, Codec
 from conversion.gvk import GroupVersion
+from storage.bodies import Cut
 from storage.types import Key, Record, Stored, path_of
 from watchd.registry.kind import Kind
 from watchd.registry.managed.texts import TEXTS, Known, unmark
-from watchd.registry.value import Header, field_values, head_as, header_of
+from watchd.registry.value import Header, field_values, fresh_header, head_as, head_of, header_of
 
 Object = dict[str, Any]
+
+LIST_COMMA = b","
+"""Between the items of a list in JSON."""
 
 Projection = Callable[[Object], Object]
 """What becomes of an object before it is encoded (its metadata alone, a Table row). Must not change its argument."""
@@ -67,6 +71,11 @@ def load(kind: Kind, version: str, stored: Stored | Record) -> Object:
     return _at(kind, version, load_hub(kind, stored))
 
 
+def load_decoded(kind: Kind, version: str, stored: Stored | Record, obj: Object) -> Object:
+    """Do what `load` does to what a stored value decodes into, or the part of it that is wanted."""
+    return _at(kind, version, _at_hub(kind, stored, obj))
+
+
 def load_known(kind: Kind, version: str, stored: Stored | Record) -> tuple[Object, Known | None]:
     """Decode like `load`, but for managedFields whose text is known: nobody is to change what is in those.
 
@@ -92,7 +101,7 @@ def _at(kind: Kind, version: str, obj: Object) -> Object:
 class View:
     """One way of seeing a kind. Immutable; watchers that see a kind alike share one (see FrameCache)."""
 
-    __slots__ = ("__weakref__", "_head", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
+    __slots__ = ("__weakref__", "_fresh", "_head", "_prefix", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
 
     def __init__(
         self,
@@ -115,6 +124,10 @@ class View:
         plain = codec.media_type == JSON and projection is None and kind.differs_in_name(version)
         self._head = head_as(kind.gvk(version)) if plain else b""
         """What stored bytes begin with where they can be sent with another apiVersion."""
+        self._fresh = fresh_header(kind) if self.verbatim or plain else b""
+        """What the headers of values of the current epoch begin with, where those need not be decoded."""
+        self._prefix = 1 + len(head_of(kind)) if self._fresh else 0
+        """How long such bytes are up to their metadata."""
 
     def wants(self, stored: Stored | Record) -> bool:
         """Tell whether the selector takes an object."""
@@ -148,10 +161,8 @@ class View:
 
     def body(self, stored: Stored | Record) -> bytes:
         """Return the encoded object."""
-        if self.verbatim or self._head:
-            header = header_of(stored.header)
-            if header.epoch == self.kind.epoch:
-                return stored.body if self.verbatim else b"{" + self._head + stored.body[1 + header.prefix :]
+        if self._fresh and stored.header.startswith(self._fresh):
+            return stored.body if self.verbatim else b"{" + self._head + stored.body[self._prefix :]
         return self.codec.encode(self.object(stored))
 
     def list_object(self, stored: Stored) -> Object:
@@ -163,13 +174,20 @@ class View:
 
     def item(self, stored: Stored) -> bytes:
         """Return the encoded object as an item of a list."""
-        if self.verbatim:
-            header = header_of(stored.header)
-            if header.epoch == self.kind.epoch:
-                return stored.body if self.kind.custom else b"{" + stored.body[1 + header.prefix :]
-        elif self._head:
-            header = header_of(stored.header)
-            if header.epoch == self.kind.epoch and not self.kind.custom:
-                return b"{" + stored.body[1 + header.prefix :]
-            return self.body(stored)
-        return self.codec.item(self.object(stored), named=self.kind.custom or self.projection is not None)
+        kept = self.kept_item(stored)
+        return self.codec.item(self.object(stored), named=self.kind.custom or self.projection is not None) if kept is None else kept
+
+    def kept_item(self, stored: Stored) -> bytes | None:
+        """Return the object as an item of a list where that is a copy of stored bytes, else None."""
+        if not self._fresh or not stored.header.startswith(self._fresh):
+            return None
+        return self.body(stored) if self.kind.custom else b"{" + stored.body[self._prefix :]
+
+    @property
+    def cut(self) -> Cut | None:
+        """How all objects are put together as a list of stored bytes; None where each one has to be looked at."""
+        if not self._fresh or self.selector is not None:
+            return None
+        if self.verbatim and self.kind.custom:
+            return Cut(self._fresh, 0, b"", LIST_COMMA)
+        return Cut(self._fresh, self._prefix, b"{" + (self._head if self.kind.custom else b""), LIST_COMMA)

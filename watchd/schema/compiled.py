@@ -6,22 +6,19 @@ part of the schema before the first object that has it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import orjson
-
 from watchd.schema import checks, embedded, listtypes, validation
 from watchd.schema.byclass import ByClass
+from watchd.schema.custom import ScalePaths
 from watchd.schema.defaulting import Filler, compile_filler, compile_null_dropper, may_hold_null
 from watchd.schema.embedded import MetadataRules
 from watchd.schema.prune import Pruner, compile_pruner, prune
 from watchd.schema.ratcheting import Correlated
 from watchd.schema.ruled import SKIPPED, Warn, blocked, compile_rules
-from watchd.schema.structural import EMBEDDED, PRESERVE, Node
+from watchd.schema.structural import Node
 from watchd.status import FieldError, FieldProblem
 
 if TYPE_CHECKING:
@@ -31,17 +28,6 @@ Object = dict[str, Any]
 
 INT32_MAX = (1 << 31) - 1
 """The most replicas of the scale subresource."""
-
-SKELETON_BYTES = 8
-"""Length of a skeleton's digest: enough that two schemas of one kind never meet."""
-
-
-class ScalePaths(msgspec.Struct, frozen=True):
-    """Where the scale subresource finds its values, as the definition has them (`.spec.replicas`)."""
-
-    spec: str
-    status: str
-    selector: str = ""
 
 
 class CompiledSchema:
@@ -80,11 +66,6 @@ class CompiledSchema:
     @cached_property
     def _by_rules(self) -> Rules | None:
         return compile_rules(self.node.raw)
-
-    @cached_property
-    def skeleton(self) -> bytes:
-        """Digest of what pruning and defaulting depend on: two schemas that have it in common treat objects alike."""
-        return hashlib.blake2b(orjson.dumps(_skeleton(self.node.raw)), digest_size=SKELETON_BYTES).digest()
 
     def coerce_and_prune(self, obj: Object) -> list[str]:
         """Drop what the schema does not name, and bring embedded resources' metadata to its type, in place.
@@ -189,22 +170,6 @@ class CompiledSchema:
             if why:
                 errors.append(FieldError(FieldProblem.INVALID, self._scale.selector, "", why))
         return errors
-
-
-_SHAPING = ("default", "nullable", PRESERVE, EMBEDDED)
-"""What pruning and defaulting ask of a schema beside the schemas below it."""
-
-
-def _skeleton(schema: Any) -> Any:
-    """Return what shapes objects of a schema, without its limits and descriptions."""
-    if not isinstance(schema, Mapping):
-        return schema
-    properties, below = schema.get("properties") or {}, [schema.get("items"), schema.get("additionalProperties")]
-    return [
-        [schema.get(key) for key in _SHAPING],
-        {field: _skeleton(properties[field]) for field in sorted(properties)},
-        [_skeleton(child) for child in below],
-    ]
 
 
 def _replicas(obj: Object, path: str) -> list[FieldError]:

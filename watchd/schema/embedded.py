@@ -7,14 +7,16 @@ and the texts are the reference's (apiextensions-apiserver pkg/apiserver/schema/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from conversion.gvk import GroupVersion
 from watchd.schema.jsonvalue import copy_json
-from watchd.schema.structural import Node
 from watchd.status import FieldError, FieldProblem
+
+if TYPE_CHECKING:
+    from watchd.schema.structural import Node
 
 MIXED_CASE = "may have mixed case, but should otherwise match: "
 

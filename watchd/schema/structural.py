@@ -12,18 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from watchd.schema import formats
+from watchd.schema.extensions import EMBEDDED, INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE
 from watchd.schema.patterns import Pattern
 
 META_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
 """What every object has, whatever its schema says (TypeMeta and ObjectMeta)."""
-
-PRESERVE = "x-kubernetes-preserve-unknown-fields"
-EMBEDDED = "x-kubernetes-embedded-resource"
-INT_OR_STRING = "x-kubernetes-int-or-string"
-LIST_TYPE = "x-kubernetes-list-type"
-LIST_MAP_KEYS = "x-kubernetes-list-map-keys"
-MAP_TYPE = "x-kubernetes-map-type"
-VALIDATIONS = "x-kubernetes-validations"
 
 
 class Node:

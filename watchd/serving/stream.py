@@ -8,12 +8,11 @@ import msgspec
 import trio
 
 from storage.types import Key
-from watchd.api.listing import enclosed
+from watchd.api.listing import read_on
 from watchd.api.message import InlineSink, Sink
 from watchd.api.plans import ListPlan, WatchPlan
-from watchd.registry.translated import wanted
 from watchd.serving.groups import Groups
-from watchd.serving.watch import PAGE_KEYS, InlineWatch, Watch
+from watchd.serving.watch import InlineWatch, Watch
 
 
 class WatchStream(msgspec.Struct, frozen=True):
@@ -62,18 +61,19 @@ async def run_list(plan: ListPlan, sink: Sink) -> None:
     Raises SinkClosed when the client leaves, and Compacted when the snapshot is gone before its end: the answer is then cut
     off without its end, so that the client sees an error and no short list.
     """
-    before, between, behind = plan.parts
-    view, items = plan.view, plan.items
+    before, _, behind = plan.parts
+    part, follows = plan.first, False
     start: Key | None = plan.next
-    joint = before
     with plan.log.hold(plan.revision):
+        await sink.send_all(before)
         while True:
-            if items:
-                await sink.send_all(enclosed([view.item(item) for item in items], joint, between, b""))
-                joint = between
+            if part:
+                await sink.send_all(part)
+                follows = True
             if start is None:
                 break
             await trio.lowlevel.checkpoint()
-            page = await plan.log.scan(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision)
-            items, start = await wanted(view, page.items), page.next
-    await sink.send_all(behind if joint is between else joint + behind)
+            # The next part takes its memory: with two of them the allocator would give some back each time, to ask for it anew.
+            part = b""
+            part, start = await read_on(plan, start, follows=follows)
+    await sink.send_all(behind)

@@ -75,9 +75,10 @@ async def test_one_asks_for_all_who_want_the_same(hook, ask):
 
 
 async def test_all_who_want_the_same_fail_together(hook, ask):
-    came = [ask("a", "b") for _ in range(5)]
-    more = ask("b", "a", "c")
     hook.failing = True
+    came = [ask("a", "b") for _ in range(5)]
+    await wait_all_tasks_blocked()
+    more = ask("b", "a", "c")
     await wait_all_tasks_blocked()
     hook.release.set()
     await wait_all_tasks_blocked()

@@ -6,6 +6,8 @@ import pytest
 import trio
 
 from storage.errors import LogFull
+from watchd.controllers import definitions
+from watchd.crd import install, names, reading
 from watchd.crd.definitions import CLEANUP_FINALIZER
 
 THINGS = "things.example.com"
@@ -53,6 +55,20 @@ async def test_name_that_is_given_up_goes_to_who_waits_for_it(cluster, samples):
     assert condition(second, "NamesAccepted")["status"] == "True"
     assert second["status"]["acceptedNames"]["shortNames"] == ["th"]
     assert condition(second, "Established")["status"] == "True"
+
+
+async def test_a_definition_is_held_against_those_of_its_group_alone(cluster, samples, monkeypatch):
+    seen, accept = [], names.accept
+    await cluster.define(samples.definition("others", "Other", group="example.org"))
+
+    def noted(definition, others):
+        others = list(others)
+        seen.extend(other["spec"]["group"] for other in others)
+        return accept(definition, others)
+
+    monkeypatch.setattr(names, "accept", noted)
+    await cluster.define(samples.definition())
+    assert set(seen) == {"example.com"}
 
 
 async def test_new_version_is_added(cluster, samples):
@@ -263,6 +279,42 @@ async def test_established_kinds_are_served_before_controllers_run(start, sample
     assert (await after.call("GET", samples.things.replace("things", "others"))).status == 404
     again = await start(before.log.log.fork(), controllers=True)
     assert again.log.head == head, "a restart writes nothing"
+
+
+async def test_a_start_reads_each_definition_once_and_no_schema(start, samples, monkeypatch):
+    before = await start(controllers=True)
+    await before.define(samples.definition())
+    await before.call("POST", samples.things, samples.thing())
+    seen, kinds = [], []
+    monkeypatch.setattr(definitions, "read", lambda kind, version, stored: seen.append(stored.key) or reading.read(kind, version, stored))
+    monkeypatch.setattr(definitions, "kind_of", lambda *found: kinds.append(install.kind_of(*found)) or kinds[-1])
+    after = await start(before.log.log.fork(), controllers=True)
+    (made,) = kinds
+    assert len(seen) == 1
+    schema = made.versions[0].custom
+    assert not {"raw", "compiled"} & vars(schema).keys()
+    assert (await after.call("GET", f"{samples.things}/a")).status == 200
+    assert "compiled" not in vars(schema), "reads need none of it"
+    assert (await after.call("POST", samples.things, samples.thing("b"))).status == 201
+    assert "compiled" in vars(schema)
+
+
+async def test_a_definition_whose_schema_is_written_in_another_order_makes_the_same_kind(cluster, samples, monkeypatch):
+    installed = []
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}}}
+    await cluster.define(samples.definition(versions=[samples.version(schema={"openAPIV3Schema": schema})]))
+    monkeypatch.setattr(definitions, "kind_of", lambda *found: installed.append(found) or install.kind_of(*found))
+    written = await cluster.definition(THINGS)
+    properties = written["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    properties["a"] = properties.pop("a")
+    written["metadata"]["labels"] = {"a": "b"}
+    assert (await cluster.call("PUT", f"{samples.definitions}/{THINGS}", written)).status == 200
+    await cluster.settle()
+    assert not installed
+    properties["c"] = {"type": "string"}
+    assert (await cluster.patch(f"{samples.definitions}/{THINGS}", {"spec": written["spec"]})).status == 200
+    await cluster.settle()
+    assert len(installed) == 1
 
 
 async def test_interrupted_deletion_goes_on_after_a_restart(start, samples, autojump_clock):

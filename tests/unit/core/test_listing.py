@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 
+import msgspec
 import orjson
 import pytest
 import trio
 
 from conversion.cbor_codec import CborCodec
 from conversion.yaml_codec import YamlCodec
+from storage import memory_log
+from storage.types import Op, Write
 from watchd.api import listing
+from watchd.registry.value import header_of
 
 
 async def pages(core, path, query, limit):
@@ -171,14 +175,17 @@ async def test_token_of_the_future_is_refused(core, samples, ten):
     assert (await core.call("GET", samples.config_maps, query=f"continue={token}")).status == 504
 
 
-async def test_page_is_bounded_in_bytes(core, samples, monkeypatch):
+@pytest.mark.parametrize("query", ["", "labelSelector=!none"], ids=["joined", "looked at"])
+async def test_page_is_bounded_in_bytes(core, samples, monkeypatch, query):
     monkeypatch.setattr(listing, "PAGE_BYTES", 5000)
+    # What the log puts together comes in its own pages.
+    monkeypatch.setattr(memory_log, "PAGE_BYTES", 5000)
     for number in range(10):
         await core.config_map(f"c{number}", data={"x": "y" * 1500})
-    first = (await core.call("GET", samples.config_maps, query="limit=9")).json
+    first = (await core.call("GET", samples.config_maps, query=f"limit=9&{query}")).json
     assert names(first) == ["c0", "c1", "c2"]
-    assert first["metadata"]["remainingItemCount"] == 7
-    got = await pages(core, samples.config_maps, "", 9)
+    assert first["metadata"].get("remainingItemCount") == (None if query else 7)
+    got = await pages(core, samples.config_maps, query, 9)
     assert names(*got) == [f"c{n}" for n in range(10)]
 
 
@@ -212,6 +219,22 @@ async def test_compaction_between_two_scans_of_one_list_is_expired(core, samples
     core.log.count = compacting
     answer = await core.call("GET", samples.config_maps, query="limit=3")
     assert (answer.status, answer.json["reason"]) == (410, "Expired")
+
+
+@pytest.mark.parametrize("place", [0, 3, 9])
+async def test_list_with_a_value_of_another_epoch_says_the_same(core, samples, ten, monkeypatch, place):
+    before = (await core.call("GET", samples.config_maps)).json["items"]
+    endpoint = core.registry.endpoint("", "v1", "configmaps")
+    key = endpoint.key("default", f"c{place}")
+    value = await core.log.get(key)
+    header = msgspec.structs.replace(header_of(value.header), epoch=b"12345678")
+    body = value.body[: value.stamp_at] + value.body[value.stamp_at + len(str(value.revision)) :]
+    await core.log.append(Write(key, Op.PUT, msgspec.msgpack.encode(header), body, value.stamp_at))
+    before[place]["metadata"]["resourceVersion"] = str(core.log.head)
+    monkeypatch.setattr(listing, "PAGE_KEYS", 4)
+    for limit in (0, 1, 3, 10):
+        got = await pages(core, samples.config_maps, "", limit)
+        assert [item for page in got for item in page["items"]] == before
 
 
 async def test_yaml_and_cbor_lists_say_the_same(core, samples, ten):

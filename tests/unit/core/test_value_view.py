@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conversion.cbor_codec import CborCodec
 from conversion.json_codec import JsonCodec
 from storage.types import NOTHING, KindId, Op, Revision, Stored, Write, make_key, stamp
 from tests.builtin import builtin
@@ -171,6 +172,33 @@ def test_list_items_of_built_in_kinds_carry_no_type():
     view = View(CONFIG_MAP, "v1", JsonCodec())
     assert view.item(value) == b'{"metadata":{"resourceVersion":"42","name":"a","namespace":"default"},"data":{"x":"y"}}'
     assert View(CUSTOM, "v1", JsonCodec()).item(stored(CUSTOM, at(CUSTOM))).startswith(b'{"apiVersion":"e.com/v1","kind":"Thing",')
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [(CONFIG_MAP, "v1"), (builtin("apps", "deployments"), "v1beta2"), (CUSTOM, "v1"), (CUSTOM, "v2")],
+    ids=["built-in", "built-in, alike", "custom", "custom, alike"],
+)
+def test_bodies_cut_and_joined_are_the_items(kind, version):
+    values = [stored(kind, at(kind, name=str(number)), revision=number) for number in (9, 10)]
+    view = View(kind, version, JsonCodec())
+    cut = view.cut
+    assert cut is not None
+    assert all(value.header.startswith(cut.header) for value in values)
+    bodies = [value.body[cut.skip :] for value in values]
+    items = [view.item(value) for value in values]
+    assert [orjson.loads(item).get("apiVersion") for item in items] == 2 * [kind.api_version(version) if kind.custom else None]
+    assert cut.join(bodies, follows=False) == b"%b,%b" % tuple(items)
+    assert cut.join(bodies, follows=True) == b",%b,%b" % tuple(items)
+    assert cut.join([], follows=True) == cut.join([], follows=False) == b""
+
+
+def test_what_has_to_be_looked_at_is_not_cut():
+    assert View(CUSTOM, "v1", JsonCodec(), selector=Selection(fields=FieldSelector.parse("spec.color=red"))).cut is None
+    assert View(CUSTOM, "v1", JsonCodec(), projection=dict).cut is None
+    assert View(CUSTOM, "v1", CborCodec()).cut is None
+    stale = stored(older(CUSTOM), at(CUSTOM, spec={"color": "red"}))
+    assert not stale.header.startswith(View(CUSTOM, "v1", JsonCodec()).cut.header)
 
 
 async def test_head_of_every_stored_body(core, samples):

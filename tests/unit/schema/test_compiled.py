@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.routes import ROUTE, SPEC, route
 from watchd.registry.embedded import RULES
-from watchd.schema.compiled import CompiledSchema, ScalePaths
+from watchd.schema.compiled import CompiledSchema
+from watchd.schema.custom import CustomSchema, ScalePaths
 from watchd.schema.embedded import MetadataMismatch
 
 
@@ -293,7 +294,7 @@ def test_a_wrong_type_on_the_way_to_replicas():
 def test_the_skeleton_is_about_pruning_and_defaults_alone():
     def skeleton(**policy):
         spec = {**SPEC, "properties": {**SPEC["properties"], "policy": policy}}
-        return CompiledSchema({"type": "object", "properties": {"spec": spec}}, RULES).skeleton
+        return CustomSchema({"type": "object", "properties": {"spec": spec}}, RULES).skeleton
 
     base = skeleton(type="object", properties={"a": {"type": "string"}})
     assert base == skeleton(type="object", description="x", properties={"a": {"type": "string", "maxLength": 3}})
