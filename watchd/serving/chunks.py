@@ -34,6 +34,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def chunk_line(size: int) -> bytes:
+    """Return the first line of a chunk of so many bytes, of which there must be some; CRLF stands behind them."""
+    return b"%x\r\n" % size
+
+
 class Chunks:
     """Takes a chunked body out of a stream of bytes, however it is cut."""
 

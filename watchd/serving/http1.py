@@ -283,13 +283,7 @@ class Http1Connection:
             if not self._writer.send_nowait(head + body):
                 await self._writer.flush()
             return
-        await self._writer.send_all(head)
-        view = memoryview(body)
-        for start in range(0, len(view), PIECE):
-            if self._writer.send_nowait(view[start : start + PIECE]):
-                await trio.lowlevel.checkpoint()
-            else:
-                await self._writer.flush()
+        await self._writer.send_pieces(head, body)
 
     async def _stream(self, head: Head, response: Response, headers: list[tuple[str, str]], *, gzip: bool, close: bool) -> bool:
         if head.method == "HEAD" or response.status in BODILESS:

@@ -9,7 +9,7 @@ import trio
 
 from watchd.api.message import SinkClosed
 from watchd.serving.backlog import Backlog
-from watchd.serving.chunks import LAST, chunk
+from watchd.serving.chunks import CRLF, LAST, chunk, chunk_line
 from watchd.serving.deadlines import Deadlines, Ending
 from watchd.serving.sink import PIECE
 from watchd.serving.transport import GONE, Transport
@@ -77,6 +77,25 @@ class Writer:
         if not self.send_nowait(data):
             await self.flush()
 
+    async def send_pieces(self, before: bytes, data: bytes, behind: bytes = b"") -> None:
+        """Write what is long, and what stands before and behind it, and wait until the kernel has it. Raises SinkClosed.
+
+        Only the pieces at the ends are copied.
+        """
+        view = memoryview(data)
+        size = len(view)
+        for start in range(0, size, PIECE):
+            piece: bytes | memoryview = view[start : start + PIECE]
+            if start == 0:
+                piece = before + piece
+            if start + PIECE >= size:
+                piece = b"".join([piece, behind])
+            if self.send_nowait(piece):
+                # A client that takes all at once must not keep the others waiting.
+                await trio.lowlevel.checkpoint()
+            else:
+                await self.flush()
+
 
 class Http1Sink:
     """The body of an answer that has no length: in chunks, or up to the connection's end for HTTP/1.0.
@@ -102,10 +121,7 @@ class Http1Sink:
 
     def send_nowait(self, data: bytes) -> bool:
         """Write a part of the body without waiting; tell whether all of it went. Raises SinkClosed."""
-        if self._busy:
-            raise AssertionError("two writers on one connection")
-        if self._ended:
-            raise SinkClosed("the answer has ended")
+        self._check()
         if not data:
             return not self._writer.transport.waiting
         framed = chunk(data) if self.chunked else data
@@ -128,20 +144,9 @@ class Http1Sink:
 
     async def send_all(self, data: bytes) -> None:
         """Send a part of the body, and wait until the kernel has it. Raises SinkClosed."""
-        if len(data) <= PIECE:
-            await self._piece(data)
+        if len(data) > PIECE:
+            await self._send_long(data)
             return
-        for start in range(0, len(data), PIECE):
-            await self._piece(data[start : start + PIECE])
-
-    async def close(self) -> None:
-        """Send the body's end. Raises SinkClosed."""
-        if self._ended:
-            return
-        self._ended = True
-        await self._writer.send_all(self._first() + (LAST if self.chunked else b""))
-
-    async def _piece(self, data: bytes) -> None:
         went = self.send_nowait(data)
         self._busy = True
         try:
@@ -152,6 +157,31 @@ class Http1Sink:
                 await self._writer.flush()
         finally:
             self._busy = False
+
+    async def close(self) -> None:
+        """Send the body's end. Raises SinkClosed."""
+        if self._ended:
+            return
+        self._ended = True
+        await self._writer.send_all(self._first() + (LAST if self.chunked else b""))
+
+    async def _send_long(self, data: bytes) -> None:
+        self._check()
+        before, behind = self._first(), b""
+        if self.chunked:
+            # One chunk, however long: each of its own would be a copy.
+            before, behind = before + chunk_line(len(data)), CRLF
+        self._busy = True
+        try:
+            await self._writer.send_pieces(before, data, behind)
+        finally:
+            self._busy = False
+
+    def _check(self) -> None:
+        if self._busy:
+            raise AssertionError("two writers on one connection")
+        if self._ended:
+            raise SinkClosed("the answer has ended")
 
     def _first(self) -> bytes:
         head, self._head = self._head, b""

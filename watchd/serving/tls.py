@@ -16,6 +16,9 @@ RECORD = 16 * 1024
 """Most bytes of one TLS record. More is read or written in steps of it, so that the buffers between, which do not
 shrink, stay small for a connection that lives for days."""
 
+RECORDS = 4
+"""Records that go to the kernel in one call: as much as a piece of an answer (64 KiB)."""
+
 
 class TlsTransport:
     """The server's side of a TLS connection."""
@@ -100,10 +103,14 @@ class TlsTransport:
             self._write(data)
             return self._push()
         view = memoryview(data)
+        sealed: list[bytes] = []
         for start in range(0, len(view), RECORD):
             self._write(view[start : start + RECORD])
-            self._push()
-        return not self._plain.waiting
+            sealed.append(self._out.read())
+            if len(sealed) == RECORDS:
+                self._plain.send_parts_nowait(sealed)
+                sealed = []
+        return self._plain.send_parts_nowait(sealed) if sealed else not self._plain.waiting
 
     async def flushed(self) -> bool:
         """Wait until the kernel takes more of what waits, and give it that; tell whether nothing is left."""

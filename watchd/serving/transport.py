@@ -109,6 +109,18 @@ class PlainTransport:
         self._unsent += memoryview(data)[sent:]
         return False
 
+    def send_parts_nowait(self, parts: list[bytes]) -> bool:
+        """Write several pieces as `send_nowait` does one, without putting them together before."""
+        if self._closed:
+            raise CLOSED("the connection was closed")
+        sent = 0
+        if not self._unsent:
+            sent = self._push_parts(parts)
+            if sent == sum(map(len, parts)):
+                return True
+        self._unsent += memoryview(b"".join(parts))[sent:]
+        return False
+
     async def flushed(self) -> bool:
         """Wait until the kernel takes more of what waits, and give it that; tell whether nothing is left."""
         if self._unsent:
@@ -134,6 +146,14 @@ class PlainTransport:
     def _push(self, data: bytes | bytearray | memoryview) -> int:
         try:
             return self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise _gone(error) from error
+
+    def _push_parts(self, parts: list[bytes]) -> int:
+        try:
+            return self.sock.sendmsg(parts)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:

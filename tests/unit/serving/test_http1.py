@@ -16,7 +16,8 @@ from tests.unit.serving.watches import Busy, Waiting
 from watchd.api.message import Response, SinkClosed
 from watchd.serving.door import Limits
 from watchd.serving.http1 import Http1Connection
-from watchd.serving.sink import Patience
+from watchd.serving.sink import PIECE, Patience
+from watchd.serving.tls import RECORD, RECORDS
 from watchd.status import StatusError
 
 JSON = [("Content-Type", "application/json")]
@@ -383,6 +384,34 @@ async def test_a_slow_reader_gets_all_of_a_large_answer(open_door, tls):
                 await trio.sleep(0.01)
         assert got.endswith(b"x" * 1000)
         await trio.aclose_forcefully(client.stream)
+
+
+def pattern(size, seed):
+    """Bytes no part of which is like another."""
+    return b"".join((seed + number).to_bytes(4, "big") for number in range(size // 4 + 1))[:size]
+
+
+SIZES = [1, RECORD, PIECE, PIECE + 1, 2 * PIECE - 1, RECORDS * RECORD + 1, 5 * PIECE + 17, 1_000_000]
+LONG = [pattern(size, size) for size in SIZES]
+
+
+@both_ways
+@pytest.mark.parametrize("receive_buffer", [None, 4096])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_parts_of_any_length_come_whole_and_in_order(open_door, tls, receive_buffer, version):
+    async def answer(request):
+        return Response(200, list(JSON), LONG[-1] if request.path == "/known" else Parts(LONG))
+
+    async with open_door(answer) as door:
+        raw = f"GET /%s HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        client = await talk(door, raw % b"known", tls=tls, receive_buffer=receive_buffer)
+        assert (await client.answer())[2] == LONG[-1]
+        await client.closed()
+        client = await talk(door, raw % b"parts", tls=tls, receive_buffer=receive_buffer)
+        _, headers, body = await client.answer()
+        assert headers.get("transfer-encoding") == ("chunked" if version == "1.1" else None)
+        assert body == b"".join(LONG)
+        await client.closed()
 
 
 @both_ways
