@@ -16,7 +16,7 @@ from watchd.commands.logs import configure_logging
 from watchd.commands.options import config_option, serve_config, setting_option
 from watchd.config import SETTINGS, Config
 from watchd.seams import SystemEntropy, ThreadRunner
-from watchd.serving.limits import raise_descriptors
+from watchd.serving.limits import keep_freed_memory, raise_descriptors
 from watchd.values import Durability
 
 SWITCH_SECONDS = 0.0005
@@ -58,6 +58,7 @@ def command(**flags: Any) -> None:
         logger.warning("relaxed durability: a power cut may lose answered writes and reuse their resourceVersions")
     committer = start_committer(config)
     sys.setswitchinterval(SWITCH_SECONDS)
+    keep_freed_memory()
     # What is imported is never garbage, so that no collection needs to walk over it, now or later. What imports leave
     # behind, under 2 MiB, stays: to look for it would take a tenth of the start.
     gc.disable()

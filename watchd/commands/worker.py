@@ -27,7 +27,7 @@ from watchd.failures import Failure
 from watchd.groups import sole
 from watchd.seams import SystemClock, SystemEntropy, ThreadRunner
 from watchd.server import Running, StartError, run
-from watchd.serving.limits import raise_descriptors
+from watchd.serving.limits import keep_freed_memory, raise_descriptors
 from watchd.serving.listeners import ListenError
 from watchd.share import Share
 
@@ -58,6 +58,7 @@ class Worker:
         configure_logging(start.config.log_level)
         raise_descriptors()
         sys.setswitchinterval(SWITCH_SECONDS)
+        keep_freed_memory()
         gc.collect()
         gc.freeze()
         try:

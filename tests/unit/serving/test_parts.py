@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import resource
+import sys
 import zlib
 
 import pytest
@@ -138,3 +140,26 @@ def test_descriptors_are_raised_to_the_hard_limit(monkeypatch):
     finally:
         monkeypatch.undo()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+ROUNDS = """
+import resource, sys
+from watchd.serving.limits import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for number in range(30):
+    if number == 10:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    parts = [b"x" * 500_000 for _ in range(3)]
+    parts.clear()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told")
+async def test_freed_memory_is_kept_for_the_next_answer():
+    faults = {}
+    for how in ("keep", "leave"):
+        done = await trio.run_process([sys.executable, "-c", ROUNDS, how], capture_stdout=True)
+        faults[how] = int(done.stdout)
+    assert faults["keep"] < faults["leave"] / 10
