@@ -68,7 +68,7 @@ CATCH_UP_BYTES = 16 << 20
 
 SHARED_SECONDS = 30.0
 """How long commits are kept for the others where several processes have the log open. They take them over within
-milliseconds, and one that hangs for longer than half of this time is ended."""
+milliseconds, and one that hangs is killed sooner than that."""
 
 COMMIT_TRIES = 2
 """How often a batch is committed where its committer died and certainly stored nothing of it: a batch that kills two

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,14 @@ SECONDS = 60.0
 
 TRIES = 500
 """Connections made until each worker has one: whichever is awake first takes it."""
+
+IMPATIENT = """
+from watchd.commands import heartbeat
+heartbeat.BEAT_SECONDS, heartbeat.HANG_SECONDS = 0.2, 4
+from watchd.cli import main
+main()
+"""
+"""Serves with workers that are missed sooner."""
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 SERVICES = "/api/v1/namespaces/default/services"
@@ -142,11 +150,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def serving(data: Path) -> Iterator[Server]:
+def serving(data: Path, program: Sequence[str] = ("-m", "watchd")) -> Iterator[Server]:
     command = ["serve", "--workers", str(WORKERS), "--data-dir", str(data), "--bind", "127.0.0.1:0"]
     with (data.parent / "server.log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "watchd", *command, "--insecure-http", "127.0.0.1:0"],
+            [sys.executable, *program, *command, "--insecure-http", "127.0.0.1:0"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -313,6 +321,32 @@ def test_a_worker_that_is_killed_is_replaced_and_its_watches_go_on(server: Serve
     maker, user = clients.values()
     assert maker.ask("POST", DEFINITIONS, definition(1))[0] == 201
     wait_until(lambda: established(user.ask("GET", f"{DEFINITIONS}/things1.example.com")))
+
+
+def test_a_worker_that_hangs_is_replaced_and_its_watches_go_on(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", ("-c", IMPATIENT)) as server:
+        for _ in range(2):
+            # Whichever does what is done once, and the other.
+            clients = server.one_of_each()
+            victim, survivor = clients.keys()
+            begin = clients[survivor].ask("GET", MAPS)[1]["metadata"]["resourceVersion"]
+            watch = server.watch(clients[victim], begin)
+            names = [f"{victim}-{number}" for number in range(6)]
+            first = clients[survivor].ask("POST", MAPS, config_map(names[0], ""))[1]
+            wait_until(lambda: watch.last >= int(first["metadata"]["resourceVersion"]))  # noqa: B023 - waited for here
+            os.kill(victim, signal.SIGSTOP)
+            for name in names[1:]:
+                assert clients[survivor].ask("POST", MAPS, config_map(name, ""))[0] == 201
+            # Its connection breaks, and nothing but its death can have done that.
+            watch.join(SECONDS)
+            assert not watch.is_alive()
+            resumed = server.watch(server.client(), str(watch.last))
+            wait_until(lambda: names[-1] in [name for _, name, _ in resumed.events])  # noqa: B023 - as above
+            assert [name for _, name, _ in [*watch.events, *resumed.events]] == names
+            wait_until(lambda: len(server.workers) == WORKERS and victim not in server.workers)  # noqa: B023 - as above
+        maker, user = server.one_of_each().values()
+        assert maker.ask("POST", DEFINITIONS, definition(1))[0] == 201
+        wait_until(lambda: established(user.ask("GET", f"{DEFINITIONS}/things1.example.com")))
 
 
 def test_a_committer_that_is_killed_under_load_loses_nothing(server: Server) -> None:

@@ -51,6 +51,16 @@ class Stop:
 
 
 @attrs.frozen
+class Ping:
+    """To a worker: answer with a Pong, to show that the loop runs."""
+
+
+@attrs.frozen
+class Pong:
+    """From a worker, for a Ping."""
+
+
+@attrs.frozen
 class Ready:
     """From a worker: it serves."""
 
@@ -68,7 +78,7 @@ class Failed:
     text: str
 
 
-Message = Start | Renewed | Stop | Ready | Failed
+Message = Start | Renewed | Stop | Ping | Pong | Ready | Failed
 
 
 class Channel:

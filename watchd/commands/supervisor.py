@@ -1,7 +1,7 @@
 """`watchd serve --workers`: the process above the workers. It holds the data's lock and the sockets that listen.
 
-It starts the workers and the process that commits for all of them, puts another in the place of one that dies, and hands
-on the signal to end. It serves nothing itself. When it is gone, all of them end at once.
+It starts the workers and the process that commits for all of them, puts another in the place of one that dies or hangs, and
+hands on the signal to end. It serves nothing itself. When it is gone, all of them end at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,8 +20,9 @@ import trio
 
 from storage.committer_process import CommitterProcess, search_path
 from storage.errors import StorageError
-from watchd.commands.channel import Channel, Failed, Ready, Renewed, Start, Stop
+from watchd.commands.channel import Channel, Failed, Pong, Ready, Renewed, Start, Stop
 from watchd.commands.failure import CommandFailed
+from watchd.commands.heartbeat import HANG_SECONDS, Heartbeat
 from watchd.commands.signals import SIGNALS, announce, obey
 from watchd.config import Config
 from watchd.credentials import Credentials, prepare
@@ -148,6 +149,13 @@ class Supervisor:
         """Keep one worker alive. Started with the first that is ready. Raises CommandFailed where that cannot be."""
         failures = 0
         started = False
+
+        def note(ready: Ready) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                task_status.started(ready)
+
         while not self._stopping:
             began = trio.current_time()
             try:
@@ -160,21 +168,17 @@ class Supervisor:
                 await trio.sleep(AGAIN_SECONDS[-1])
                 continue
             try:
-                while (received := await worker.channel.receive()) is not None:
-                    said = received[0]
-                    if isinstance(said, Ready) and not started:
-                        started = True
-                        task_status.started(said)
-                    elif isinstance(said, Failed):
-                        if not started:
-                            raise CommandFailed(said.text)
-                        logger.error("worker %d: %s", index, said.text)
+                failed = await self._hear(index, worker, note)
             finally:
                 with trio.CancelScope(shield=True):
                     status = await worker.end(self._runner)
                     del self._workers[index]
                     self._moved.set()
                     self._moved = trio.Event()
+            if failed is not None:
+                if not started:
+                    raise CommandFailed(failed)
+                logger.error("worker %d: %s", index, failed)
             if self._stopping:
                 return
             if not started:
@@ -182,6 +186,28 @@ class Supervisor:
             logger.error("worker %d ended with status %d: another is started", index, status)
             failures = 0 if trio.current_time() - began > HEALTHY_SECONDS else failures + 1
             await trio.sleep(AGAIN_SECONDS[min(max(failures, 1), len(AGAIN_SECONDS)) - 1])
+
+    async def _hear(self, index: int, worker: _Worker, ready: Callable[[Ready], None]) -> str | None:
+        """Listen to a worker until its end, and return why it could not serve where it has said so."""
+        failed = None
+        async with trio.open_nursery() as nursery:
+            while (received := await worker.channel.receive()) is not None:
+                match received[0]:
+                    case Pong():
+                        worker.heartbeat.heard()
+                    case Ready() as said:
+                        nursery.start_soon(self._end_if_it_hangs, index, worker)
+                        ready(said)
+                    case Failed(text):
+                        failed = text
+            nursery.cancel_scope.cancel()
+        return failed
+
+    @staticmethod
+    async def _end_if_it_hangs(index: int, worker: _Worker) -> None:
+        await worker.heartbeat.run()
+        logger.error("worker %d has not answered for %d s: it is killed", index, HANG_SECONDS)
+        worker.process.kill()
 
     async def _start(self, index: int, doors: Sequence[tuple[str, socket.socket]]) -> _Worker:
         worker = await self._runner.run_sync(_Worker.spawn, index)
@@ -220,6 +246,7 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     channel: Channel
+    heartbeat: Heartbeat
 
     @classmethod
     def spawn(cls, index: int) -> _Worker:
@@ -239,7 +266,8 @@ class _Worker:
             except OSError as error:
                 ours.close()
                 raise StorageError(f"no worker can be started: {error.strerror}") from error
-        return cls(process, Channel(ours))
+        channel = Channel(ours)
+        return cls(process, channel, Heartbeat(channel))
 
     async def end(self, runner: Runner) -> int:
         """Tell it by the channel's end to end at once, and see that; return its status."""

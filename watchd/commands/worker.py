@@ -20,7 +20,7 @@ import trio
 
 from storage.committer_process import Connection
 from storage.errors import StorageError
-from watchd.commands.channel import Channel, Failed, Ready, Renewed, Start, Stop
+from watchd.commands.channel import Channel, Failed, Ping, Pong, Ready, Renewed, Start, Stop
 from watchd.commands.logs import configure_logging
 from watchd.commands.serve import SWITCH_SECONDS
 from watchd.failures import Failure
@@ -96,6 +96,8 @@ class Worker:
                 self._stop.set()
             elif isinstance(message, Renewed):
                 self._note(message, [socket.socket(fileno=descriptor) for descriptor in descriptors])
+            elif isinstance(message, Ping):
+                await self._channel.send(Pong())
         # Without a word to anybody: what is answered is stored.
         os._exit(EXIT_ORPHANED)
 
