@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -19,6 +19,8 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
     opening: bytes
     """What stands in their place."""
     between: bytes
+    wanted: Callable[[bytes], bool] | None = None
+    """Tells by its header whether a value is taken; None where all are."""
 
     def join(self, bodies: Sequence[bytes | memoryview], *, follows: bool) -> bytes:
         """Put bodies together whose first `skip` bytes are left out already. Each byte is copied once.
@@ -39,7 +41,7 @@ class Bodies(msgspec.Struct, frozen=True, gc=False):
     count: int
     """Values in it."""
     last: Key | None
-    """The key of the last one, None where there is none."""
+    """The last key that was looked at, None where there is none."""
     revision: Revision
     """The revision that it shows."""
     next: Key | None
@@ -51,5 +53,6 @@ def bodies_of(page: Page, cut: Cut, *, follows: bool) -> Bodies | None:
     items = page.items
     if not all(item.header.startswith(cut.header) for item in items):
         return None
-    data = cut.join([item.body[cut.skip :] for item in items], follows=follows)
-    return Bodies(data, len(items), items[-1].key if items else None, page.revision, page.next)
+    taken = [item.body[cut.skip :] for item in items if cut.wanted is None or cut.wanted(item.header)]
+    data = cut.join(taken, follows=follows)
+    return Bodies(data, len(taken), items[-1].key if items else None, page.revision, page.next)

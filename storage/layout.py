@@ -21,6 +21,7 @@ from struct import Struct
 
 import msgspec
 
+from storage.bodies import Cut
 from storage.errors import Corrupt
 from storage.types import Key, Op, Revision, Stored
 
@@ -172,20 +173,22 @@ def _beginning(length: int) -> Struct:
     return Struct(f">20xI{length}s")
 
 
-def current_bodies(rows: Iterable[memoryview], header: bytes, skip: int) -> list[memoryview] | None:
-    """Return the bodies of rows of `current` without their first `skip` bytes, as views of the rows.
+def current_bodies(rows: Iterable[memoryview], cut: Cut) -> list[memoryview] | None:
+    """Return the bodies of those rows of `current` that are wanted, cut, as views of the rows.
 
-    None where a row's header does not begin with `header`, or the row cannot be read.
+    None where a row's header does not begin as the cut says, or the row cannot be read.
     """
+    header, wanted = cut.header, cut.wanted
     unpack = _beginning(len(header)).unpack_from
-    least, at = len(header), _CURRENT.size + skip
+    least, at = len(header), _CURRENT.size + cut.skip
     bodies = []
-    try:
-        for row in rows:
+    for row in rows:
+        try:
             length, begin = unpack(row)
-            if begin != header or length < least:
-                return None
+        except struct.error:
+            return None
+        if begin != header or length < least:
+            return None
+        if wanted is None or wanted(bytes(row[_CURRENT.size : _CURRENT.size + length])):
             bodies.append(row[at + length :])
-    except struct.error:
-        return None
     return bodies

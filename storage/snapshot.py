@@ -135,13 +135,13 @@ class Snapshot:
         if not cursor.set_range(prefix if start is None or start < prefix else start):
             return Bodies(b"", 0, None, at, None)
         rows = _take(cursor, prefix, limit)
-        found = current_bodies(rows, cut.header, cut.skip)
+        found = current_bodies(rows, cut)
         if found is None:
             return None
         last = Key(bytes(cursor.key())) if rows else None
         following = bytes(cursor.key()) if cursor.next() else b""
         data = cut.join(found, follows=follows)
-        return Bodies(data, len(rows), last, at, Key(following) if following.startswith(prefix) and following else None)
+        return Bodies(data, len(found), last, at, Key(following) if following.startswith(prefix) and following else None)
 
     def count(self, prefix: bytes, start: Key | None, limit: int, at: Revision | None) -> Count:
         """Count what `scan` would return. Raises Compacted, FutureRevision, Corrupt."""

@@ -295,6 +295,28 @@ async def test_bodies_of_other_headers_are_not_put_together(log: Log) -> None:
         assert found.data == b'<:"4"}'
 
 
+@pytest.mark.parametrize("at", [None, 6], ids=["now", "before the change"])
+async def test_bodies_are_selected_by_their_headers(log: Log, at: int | None) -> None:
+    for number in range(6):
+        await log.append(put(f"ns/{number}", header=b"h1 odd" if number % 2 else b"h1 even"))
+    await log.append(put("ns/9", header=b"h1 even"))
+    asked: list[bytes] = []
+
+    def wanted(header: bytes) -> bool:
+        asked.append(header)
+        return header.endswith(b"odd")
+
+    cut = Cut(b"h1", 0, b"", b",", wanted)
+    revision = None if at is None else Revision(at)
+    found = await log.bodies(make_key(KIND), limit=4, at=revision, cut=cut)
+    assert found is not None
+    assert (found.data, found.count, found.last, found.next) == (b'{"v":"2"},{"v":"4"}', 2, key("ns/3"), key("ns/4"))
+    assert asked == [b"h1 even", b"h1 odd"] * 2
+    found = await log.bodies(make_key(KIND), start=key("ns/4"), limit=1, at=revision, cut=cut, follows=True)
+    assert found is not None
+    assert (found.data, found.count, found.last, found.next) == (b"", 0, key("ns/4"), key("ns/5"))
+
+
 async def test_a_start_before_the_prefix_is_the_prefix(log: Log) -> None:
     await log.append(put("a/a"))
     await log.append(put("b/a"))

@@ -74,7 +74,10 @@ async def begin_list(
     prefix = endpoint.prefix(namespace)
     limit = options.limit if position.paged else 0
     try:
-        reading = await _read_encoded(core.log, prefix, position, limit, cut) if cut is not None else None
+        reading = None
+        # A page of a selection ends in the midst of what is looked at together.
+        if cut is not None and not (limit and cut.wanted):
+            reading = await _read_encoded(core.log, prefix, position, limit, cut)
         if reading is None:
             reading = await _read(core.log, prefix, position, limit, view)
     except FutureRevision as error:
@@ -157,9 +160,9 @@ async def read_on(plan: ListPlan, start: Key, *, follows: bool) -> tuple[bytes, 
 
     Raises Compacted; StatusError 500.
     """
-    view, log = plan.view, plan.log
-    if view.cut is not None:
-        bodies = await log.bodies(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision, cut=view.cut, follows=follows)
+    view, log, cut = plan.view, plan.log, plan.view.cut
+    if cut is not None:
+        bodies = await log.bodies(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision, cut=cut, follows=follows)
         if bodies is not None:
             return bodies.data, bodies.next
     page = await log.scan(plan.prefix, start=start, limit=PAGE_KEYS, at=plan.revision)

@@ -19,6 +19,11 @@ class Selection(msgspec.Struct, frozen=True):
         """The one name that is wanted, or None."""
         return self.fields.exact(NAME_FIELD)
 
+    @property
+    def by_namespace(self) -> bool:
+        """Whether the namespace is asked for."""
+        return any(term.field == NAMESPACE_FIELD for term in self.fields.terms)
+
     def __bool__(self) -> bool:
         """Tell whether anything is left out."""
         return bool(self.labels) or bool(self.fields)

@@ -42,6 +42,10 @@ class Form(msgspec.Struct, frozen=True):
 class Selector(Protocol):
     """Which objects are wanted."""
 
+    @property
+    def by_namespace(self) -> bool:
+        """Whether it asks for metadata.namespace, which the stored header does not have."""
+
     def matches(self, labels: dict[str, str], fields: dict[str, str]) -> bool:
         """Decide by labels and selectable fields, as the stored header has them."""
 
@@ -101,7 +105,7 @@ def _at(kind: Kind, version: str, obj: Object) -> Object:
 class View:
     """One way of seeing a kind. Immutable; watchers that see a kind alike share one (see FrameCache)."""
 
-    __slots__ = ("__weakref__", "_fresh", "_head", "_prefix", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
+    __slots__ = ("__weakref__", "_by_namespace", "_fresh", "_head", "_prefix", "codec", "form", "kind", "projection", "selector", "verbatim", "version")
 
     def __init__(
         self,
@@ -119,6 +123,7 @@ class View:
         self.selector = selector
         self.projection = projection
         self.form = form
+        self._by_namespace = kind.namespaced and selector is not None and selector.by_namespace
         self.verbatim = codec.media_type == JSON and projection is None and kind.is_hub(version)
         """Whether stored bytes can be sent as they are, as long as their epoch is current."""
         plain = codec.media_type == JSON and projection is None and kind.differs_in_name(version)
@@ -150,7 +155,7 @@ class View:
         if header.epoch != self.kind.epoch and stored is not None:
             fields = field_values(self.kind, load_hub(self.kind, stored))
         fields = {**fields, "metadata.name": header.name}
-        if self.kind.namespaced:
+        if self._by_namespace:
             fields["metadata.namespace"] = path_of(key).partition("/")[0]
         return self.selector.matches(header.labels, fields)
 
@@ -185,9 +190,16 @@ class View:
 
     @property
     def cut(self) -> Cut | None:
-        """How all objects are put together as a list of stored bytes; None where each one has to be looked at."""
-        if not self._fresh or self.selector is not None:
+        """How objects are put together as a list of stored bytes; None where each one has to be looked at."""
+        if not self._fresh or self._by_namespace:
             return None
+        wanted = None if self.selector is None else self._wants_header
         if self.verbatim and self.kind.custom:
-            return Cut(self._fresh, 0, b"", LIST_COMMA)
-        return Cut(self._fresh, self._prefix, b"{" + (self._head if self.kind.custom else b""), LIST_COMMA)
+            return Cut(self._fresh, 0, b"", LIST_COMMA, wanted)
+        return Cut(self._fresh, self._prefix, b"{" + (self._head if self.kind.custom else b""), LIST_COMMA, wanted)
+
+    def _wants_header(self, encoded: bytes) -> bool:
+        """Tell by a stored header of the current epoch whether the selector takes an object, wherever that is."""
+        assert self.selector is not None  # noqa: S101 - asked where there is one
+        header = header_of(encoded)
+        return self.selector.matches(header.labels, {**header.fields, "metadata.name": header.name})

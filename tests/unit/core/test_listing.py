@@ -69,6 +69,26 @@ async def test_pages_of_a_selection(core, samples, ten):
     assert [len(page["items"]) for page in got] == [2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("labelSelector=odd%3D1", "13579"),
+        ("labelSelector=odd!%3D1", "02468"),
+        ("labelSelector=odd%3D1&fieldSelector=metadata.name!%3Dc5", "1379"),
+        ("fieldSelector=metadata.namespace%3Ddefault,metadata.name%3Dc4", "4"),
+        ("fieldSelector=metadata.namespace!%3Ddefault", ""),
+        ("labelSelector=none", ""),
+    ],
+)
+@pytest.mark.parametrize("page_keys", [2, 3, 500])
+async def test_selection_is_the_same_however_it_is_read(core, samples, ten, monkeypatch, query, expected, page_keys):
+    monkeypatch.setattr(listing, "PAGE_KEYS", page_keys)
+    for path in (samples.config_maps, "/api/v1/configmaps"):
+        for more in ("", "&pretty=true", "&limit=3", f"&resourceVersion={ten}&resourceVersionMatch=Exact"):
+            listed = (await core.call("GET", path, query=query + more)).json
+            assert names(listed) == [f"c{digit}" for digit in expected][: 3 if "limit" in more else None]
+
+
 async def test_continue_without_a_limit_is_all_the_rest(core, samples, ten):
     first = (await core.call("GET", samples.config_maps, query="limit=4")).json
     rest = (await core.call("GET", samples.config_maps, query=f"continue={first['metadata']['continue']}")).json

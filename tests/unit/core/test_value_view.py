@@ -193,8 +193,18 @@ def test_bodies_cut_and_joined_are_the_items(kind, version):
     assert cut.join([], follows=True) == cut.join([], follows=False) == b""
 
 
+def test_cut_selects_by_the_stored_header():
+    value = stored(CUSTOM, at(CUSTOM, spec={"color": "red"}))
+    for text, wanted in (("spec.color=red", True), ("spec.color=blue", False), ("metadata.name=a", True), ("metadata.name!=a", False)):
+        cut = View(CUSTOM, "v1", JsonCodec(), selector=Selection(fields=FieldSelector.parse(text))).cut
+        assert cut is not None
+        assert cut.wanted(value.header) is wanted, text
+    assert View(CUSTOM, "v1", JsonCodec()).cut.wanted is None
+
+
 def test_what_has_to_be_looked_at_is_not_cut():
-    assert View(CUSTOM, "v1", JsonCodec(), selector=Selection(fields=FieldSelector.parse("spec.color=red"))).cut is None
+    namespaced = Selection(fields=FieldSelector.parse("metadata.namespace=default"))
+    assert View(CUSTOM, "v1", JsonCodec(), selector=namespaced).cut is None
     assert View(CUSTOM, "v1", JsonCodec(), projection=dict).cut is None
     assert View(CUSTOM, "v1", CborCodec()).cut is None
     stale = stored(older(CUSTOM), at(CUSTOM, spec={"color": "red"}))
