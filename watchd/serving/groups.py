@@ -53,6 +53,10 @@ GATHER_SECONDS = 0.02
 whatever it carries. It rests for twice as long as its walk took, so that the walks of large groups leave two thirds of the loop to
 others; those of small ones, below SLICE_SECONDS, do not rest, nor does a group that is more than one send behind."""
 
+GATHER_BYTES = BATCH_BYTES // 4
+"""Bytes of one send from which on more of them make an event hardly cheaper, so that a group does not rest behind it: they cost as much
+as the send itself. Where writers keep the loop busy, a group that rested would only come later."""
+
 
 class Member:
     """One watcher's place in a group. `wake` is called, once, when it has to help itself."""
@@ -255,7 +259,7 @@ class Groups:
             seconds = await self._walk(group, joined.data, joined.events, batch.records[0].revision, batch.upto)
         group.end()
         if group.members:
-            if whole and seconds > SLICE_SECONDS:
+            if whole and seconds > SLICE_SECONDS and len(joined.data) < GATHER_BYTES:
                 group.rest_until = trio.current_time() + min(2 * seconds, GATHER_SECONDS)
             group.behind = not self._await(group)
 

@@ -247,6 +247,19 @@ async def test_a_group_more_than_one_send_behind_does_not_rest(core, samples, au
     assert trio.current_time() - begun == pytest.approx(groups.GATHER_SECONDS), "behind the first alone"
 
 
+async def test_a_group_whose_sends_are_large_does_not_rest(core, samples, autojump_clock, monkeypatch):
+    watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(3)]
+    await core.settle()
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(groups, "perf_counter", lambda: next(ticks) * 0.01)
+    begun = trio.current_time()
+    for count, name in enumerate("abc", 1):
+        await core.config_map(name, data={"key": "v" * groups.GATHER_BYTES})
+        for watch in watches:
+            await watch.until(count)
+    assert trio.current_time() == begun
+
+
 async def test_a_group_that_falls_behind_has_as_much_of_the_loop_as_others(core, samples, nursery, monkeypatch):
     watches = [await core.watch(samples.config_maps, f"resourceVersion={core.log.head}") for _ in range(20)]
     await core.settle()
