@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -403,6 +403,10 @@ async def _serve(
             # Only now: watches from before the start are served from the log until then.
             background.start_soon(parts.bus.start, FILL_REST)
             await stop.wait()
+            if share is not None:
+                # Watches end with all that any worker has answered until now.
+                with suppress(StorageError):
+                    freshness.take_over()
             health.stopping()
             await trio.sleep(config.shutdown_delay)
             # The doors take no new connections before watches end: a watch that ended would be begun again at once.

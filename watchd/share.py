@@ -60,9 +60,13 @@ class Freshness:
         self._moved.set()
         self._moved = trio.Event()
 
+    def take_over(self) -> None:
+        """Publish what others have committed until now. Raises StorageError."""
+        self._log.refresh()
+
     async def wait(self) -> None:
         """Take over what others have committed until now, and wait until it has its effect. Raises StorageError."""
-        self._log.refresh()
+        self.take_over()
         wanted = self._published
         if self._installed < wanted:
             with trio.move_on_after(WAIT_SECONDS):
