@@ -27,6 +27,7 @@ from storage.layout import (
     unpack_log,
     unpack_state,
 )
+from storage.receipt import Asked, pack_receipt
 from storage.snapshot import Tables
 from storage.types import (
     NOTHING,
@@ -66,6 +67,10 @@ Outcome = Record | StorageError
 """How one append went: its record, or why there is none. OutcomeUnknown: the environment has to be opened anew."""
 
 
+Askers = Sequence[tuple[Asked, int]]
+"""Requests whose appends are committed together, in order, and how many appends each has."""
+
+
 class Committer(Protocol):
     """The only one that writes to the tables. Its calls never overlap, but for `news` beside the others."""
 
@@ -82,6 +87,10 @@ class Committer(Protocol):
 
     async def compact(self, upto: Revision) -> State:
         """Raise the floor towards `upto` in one short transaction. Raises LogFull, OutcomeUnknown, Corrupt."""
+
+    @property
+    def asked(self) -> Asked | None:
+        """The last request for appends, where its answer may be lost without the log."""
 
     @property
     def gone(self) -> bool:
@@ -126,23 +135,26 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def commit(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
-        """Commit appends in one synced transaction; where that finds no room, each in one of its own."""
+    def commit(self, appends: Sequence[Append], now_ms: int, askers: Askers = ()) -> list[Outcome]:
+        """Commit appends in one synced transaction; where that finds no room, each in one of its own.
+
+        `askers` are left receipts.
+        """
         try:
-            return self._transact(appends, now_ms)
+            return self._transact(appends, now_ms, askers)
         except LogFull:
-            return self._commit_singly(appends, now_ms)
+            return self._commit_singly(appends, now_ms, askers)
         except StorageError as error:
             return [again(error) for _ in appends]
 
-    def _commit_singly(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
+    def _commit_singly(self, appends: Sequence[Append], now_ms: int, askers: Askers) -> list[Outcome]:
         """Commit each append in a transaction of its own: small ones and deletes may still find room."""
         outcomes: list[Outcome] = []
         try:
             self._turn_over()
             for append in appends:
                 try:
-                    outcomes += self._transact([append], now_ms)
+                    outcomes += self._transact([append], now_ms, askers, outcomes)
                 except LogFull as full:
                     outcomes.append(full)
         except StorageError as error:
@@ -155,9 +167,19 @@ class Writer:
         with suppress(LogFull):
             self._store.transact(lambda txn: touch(txn, tables), room=ROOM_LAST)
 
-    def _transact(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
+    def _transact(
+        self, appends: Sequence[Append], now_ms: int, askers: Askers, before: Sequence[Outcome] = ()
+    ) -> list[Outcome]:
+        """Commit appends; `before` are the outcomes of those that were asked for with them."""
+        tables = self._store.tables
+
+        def body(txn: Any) -> list[Outcome]:
+            outcomes = write_appends(txn, tables, appends, now_ms)
+            write_receipts(txn, tables, askers, [*before, *outcomes])
+            return outcomes
+
         room = ROOM_PUT if any(append.write.op is Op.PUT for append in appends) else ROOM_DELETE
-        return self._store.transact(lambda txn: write_appends(txn, self._store.tables, appends, now_ms), room=room)
+        return self._store.transact(body, room=room)
 
     def allot(self, names: Sequence[str]) -> list[KindId]:
         """Return the ids of storage names, allotting those that are missing. Raises LogFull, OutcomeUnknown, Corrupt."""
@@ -231,6 +253,16 @@ def write_appends(txn: Any, tables: Tables, appends: Sequence[Append], now_ms: i
                 txn.delete(key, db=tables.current)
         txn.put(META_STATE, State(head, state.floor, superseded, time_ms).pack(), db=tables.meta)
     return outcomes
+
+
+def write_receipts(txn: Any, tables: Tables, askers: Askers, outcomes: Sequence[Outcome]) -> None:
+    """Leave each asker word of what is stored of its appends; of the last ones there may be no outcomes yet."""
+    at = 0
+    for asked, count in askers:
+        receipt = pack_receipt(asked, outcomes[at : at + count])
+        if receipt is not None:
+            txn.put(asked.name, receipt, db=tables.meta)
+        at += count
 
 
 def _load(txn: Any, tables: Tables, appends: Sequence[Append]) -> dict[Key, Stored | None]:

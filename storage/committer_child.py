@@ -146,7 +146,8 @@ class Service:
         if not appends:
             return
         now_ms = max(request.now_ms for _, request in asked if isinstance(request, wire.Commit))
-        outcomes = self._writer.commit(appends, now_ms)
+        receipts = [(request.asked, len(request.appends)) for _, request in asked if isinstance(request, wire.Commit)]
+        outcomes = self._writer.commit(appends, now_ms, receipts)
         at = 0
         for client, request in asked:
             assert isinstance(request, wire.Commit)  # noqa: S101 - chosen so

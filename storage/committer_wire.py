@@ -15,6 +15,7 @@ from storage.committer import Append, Outcome
 from storage.environment import Options
 from storage.errors import Conflict, Corrupt, FormatMismatch, LogFull, OutcomeUnknown, StorageError
 from storage.layout import U32, State
+from storage.receipt import Asked
 from storage.types import Key, KindId, Record, Revision
 
 MESSAGE_BYTES: Final = 256 << 20
@@ -39,6 +40,7 @@ class Commit(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Answered by Committed, always."""
 
     now_ms: int
+    asked: Asked
     appends: list[Append]
 
 

@@ -6,7 +6,8 @@
     history  key -> sorted duplicates u64: revision << 1 | deleted, one for each retained row of `log`
     kinds    storage name, UTF-8 -> u32
     meta     "format" -> FORMAT, "cluster" -> cluster id, UTF-8,
-             "state" -> head u64, floor u64, superseded bytes u64, time of the head in ms u64
+             "state" -> head u64, floor u64, superseded bytes u64, time of the head in ms u64,
+             "receipt/N" -> token 16 bytes, sequence u64, first revision u64, one bit an append (storage.receipt)
 
 Everything in (floor, head] is in `log`; at or below the floor only the newest put of each key is. So `log` and
 `kinds` are the whole truth: `current` is their fold, `history` their index, `superseded` a sum over them.

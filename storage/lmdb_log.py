@@ -75,6 +75,10 @@ COMMIT_TRIES = 2
 of them might kill every one."""
 
 
+KILLER = f"the write is not stored: the process that commits died with it {COMMIT_TRIES} times"
+"""What is said of a write in such a batch."""
+
+
 class _Chore(msgspec.Struct, Generic[T], eq=False):
     """Work for the writer between two batches."""
 
@@ -166,8 +170,10 @@ class LmdbLog:
         return cls(environment, committer, release, clock=clock, runner=runner, readonly=readonly)
 
     @classmethod
-    async def attach(cls, process: CommitterProcess, *, clock: Clock, runner: Runner) -> LmdbLog:
+    async def attach(cls, process: CommitterProcess, *, token: bytes, clock: Clock, runner: Runner) -> LmdbLog:
         """Open the log for which a process that commits was started. The log ends it, also where this raises.
+
+        `token` is random, of storage.receipt.TOKEN_BYTES.
 
         Raises what `open` raises, but AlreadyOpen.
         """
@@ -186,19 +192,29 @@ class LmdbLog:
             with trio.CancelScope(shield=True):
                 await process.aclose()
             raise
-        committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=False)
+        committer = ProcessCommitter(connection, renew, environment, slot=0, token=token, clock=clock, shared=False)
         return cls(environment, committer, process.aclose, clock=clock, runner=runner, readonly=False)
 
     @classmethod
     async def join(
-        cls, path: Path, options: Options, connection: Connection, renew: Renew, *, clock: Clock, runner: Runner
+        cls,
+        path: Path,
+        options: Options,
+        connection: Connection,
+        renew: Renew,
+        *,
+        slot: int,
+        token: bytes,
+        clock: Clock,
+        runner: Runner,
     ) -> LmdbLog:
         """Open a log that others write too, all of them through one process that commits, which has it open.
 
-        What others commit is published like what is appended here. Raises what `open` raises, but AlreadyOpen.
+        What others commit is published like what is appended here. No other log that is open has its `slot`; `token` is
+        random, of storage.receipt.TOKEN_BYTES. Raises what `open` raises, but AlreadyOpen.
         """
         environment = await _open_to_read(path, options, runner)
-        committer = ProcessCommitter(connection, renew, environment, clock=clock, shared=True)
+        committer = ProcessCommitter(connection, renew, environment, slot=slot, token=token, clock=clock, shared=True)
         return cls(environment, committer, trio.lowlevel.checkpoint, clock=clock, runner=runner, readonly=False)
 
     # What it is ------------------------------------------------------------------------------------------------
@@ -400,7 +416,7 @@ class LmdbLog:
         left = batch
         try:
             for _ in range(COMMIT_TRIES):
-                appends, before = [pending.append for pending in left], self._head
+                appends = [pending.append for pending in left]
                 outcomes: list[Outcome | None] = [*await self._committer.commit(appends)]
                 self._apply([outcome for outcome in outcomes if isinstance(outcome, Record)])
                 if self._committer.shared and any(isinstance(outcome, Conflict) for outcome in outcomes):
@@ -410,15 +426,23 @@ class LmdbLog:
                 if trouble is not None:
                     await self._recover(trouble)
                     if isinstance(trouble, CommitterLost) and self._failed is None:
-                        # From before the batch on: where others commit too, its records may have been taken over already.
-                        records = [record for batch in self._read_on(before, self._head) for record in batch.records]
-                        outcomes = aftermath(appends, records, alone=not self._committer.shared)
+                        outcomes = self._aftermath(len(appends))
                 left = _resolve(left, outcomes)
                 if not left:
                     break
+            left = _resolve(left, [StorageError(KILLER) for _ in left])
         finally:
             for pending in left:
                 pending.resolve(OutcomeUnknown("the write was given up: whether it is stored cannot be told"))
+
+    def _aftermath(self, count: int) -> list[Outcome | None]:
+        """Read what is stored of the last batch, which had so many appends. Raises Overtaken."""
+        asked = self._committer.asked
+        assert asked is not None  # noqa: S101 - only one that is asked by messages is lost
+        try:
+            return self._env.ask(lambda s: aftermath(s, asked, count))
+        except Compacted as error:
+            raise _overtaken(error) from error
 
     async def _do(self, chore: _Chore[Any]) -> None:
         try:
@@ -472,7 +496,7 @@ class LmdbLog:
                 after = batch.upto
                 yield batch
         except Compacted as error:
-            raise Overtaken(f"what others have committed after revision {error.revision} is compacted up to {error.floor}") from error
+            raise _overtaken(error) from error
 
     def refresh(self) -> None:
         """Take over what others have committed until now: one look at the disk where nobody has.
@@ -613,6 +637,10 @@ class LmdbLog:
         while self._snapshots:
             self._released = trio.Event()
             await self._released.wait()
+
+
+def _overtaken(error: Compacted) -> Overtaken:
+    return Overtaken(f"what was committed after revision {error.revision} is compacted up to {error.floor}")
 
 
 async def _open_to_read(path: Path, options: Options, runner: Runner) -> Environment:

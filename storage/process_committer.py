@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
+import msgspec
 import trio
 
 from storage import committer_wire as wire
@@ -18,6 +19,7 @@ from storage.committer_process import Connection
 from storage.environment import Environment
 from storage.errors import CommitterLost, Conflict, LogFull, OutcomeUnknown, StorageError
 from storage.layout import State
+from storage.receipt import Asked
 from storage.types import EVERYTHING, Clock, KindId, Op, Record, Revision, Write, stamp
 
 A = TypeVar("A", bound=wire.Answer)
@@ -41,9 +43,21 @@ class ProcessCommitter:
     shares_environment = False
 
     def __init__(
-        self, connection: Connection, renew: Renew, environment: Environment, *, clock: Clock, shared: bool
+        self,
+        connection: Connection,
+        renew: Renew,
+        environment: Environment,
+        *,
+        slot: int,
+        token: bytes,
+        clock: Clock,
+        shared: bool,
     ) -> None:
-        """`environment` is the one that is read from: opened when the process had opened its own."""
+        """`environment` is the one that is read from: opened when the process had opened its own.
+
+        `slot` and `token` are the log's (storage.receipt.Asked).
+        """
+        self.asked = Asked(slot, token, 0)
         self.shared = shared
         self._renew = renew
         self._environment = environment
@@ -64,7 +78,8 @@ class ProcessCommitter:
 
         All are CommitterLost where the process has died.
         """
-        request = wire.Commit(self._clock.now_ms(), list(appends))
+        self.asked = msgspec.structs.replace(self.asked, sequence=self.asked.sequence + 1)
+        request = wire.Commit(self._clock.now_ms(), self.asked, list(appends))
         try:
             told = (await self._ask(request, wire.Committed)).outcomes
             self._lost = any(isinstance(outcome, wire.Fault) and _is_unsure(outcome) for outcome in told)

@@ -325,6 +325,11 @@ class Snapshot:
             raise Corrupt(f"meta holds no {name.decode()}")
         return bytes(value)
 
+    def receipt(self, name: bytes) -> bytes | None:
+        """Return a row of `meta` that may be missing (storage.receipt)."""
+        value = self._txn.get(name, db=self._tables.meta)
+        return None if value is None else bytes(value)
+
     def entries(self) -> tuple[int, int, int]:
         """Return the number of rows of `log`, `current` and `history`."""
         tables = (self._tables.log, self._tables.current, self._tables.history)

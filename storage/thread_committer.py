@@ -55,6 +55,10 @@ class ThreadCommitter:
         return await self._runner.run_sync(_undisturbed, lambda: self._writer.compact(upto))
 
     @property
+    def asked(self) -> None:
+        """Nothing: no answer is lost alone."""
+
+    @property
     def gone(self) -> bool:
         """No: a thread does not die alone."""
         return False

@@ -202,9 +202,18 @@ async def _open_log(
         lock = await runner.run_sync(_lock, directory)
         log = MemoryLog(clock=clock, cluster_id=entropy.uid(), max_bytes=config.max_bytes or None)
     elif share is not None:
-        log = await LmdbLog.join(directory, share.options, share.connection, share.renew, clock=clock, runner=runner)
+        log = await LmdbLog.join(
+            directory,
+            share.options,
+            share.connection,
+            share.renew,
+            slot=share.index,
+            token=_token(entropy),
+            clock=clock,
+            runner=runner,
+        )
     elif committer is not None:
-        log = await LmdbLog.attach(committer, clock=clock, runner=runner)
+        log = await LmdbLog.attach(committer, token=_token(entropy), clock=clock, runner=runner)
     else:
         log = await LmdbLog.open(
             directory,
@@ -222,6 +231,10 @@ async def _open_log(
             await log.aclose()
         if lock is not None:
             lock.release()
+
+
+def _token(entropy: Entropy) -> bytes:
+    return bytes.fromhex(entropy.uid().replace("-", ""))
 
 
 def _lock(directory: Path) -> DirectoryLock:

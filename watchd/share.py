@@ -21,8 +21,8 @@ WAIT_SECONDS = 5.0
 class Share(msgspec.Struct, frozen=True):
     """A worker's part."""
 
-    first: bool
-    """Whether it runs the controllers, compacts, and makes what has to be there."""
+    index: int
+    """Of the worker."""
     options: Options
     """Of the environment."""
     connection: Connection
@@ -31,6 +31,11 @@ class Share(msgspec.Struct, frozen=True):
     """Connects to another one where that has died."""
     sockets: Mapping[str, tuple[socket.socket, ...]]
     """That listen, by scheme."""
+
+    @property
+    def first(self) -> bool:
+        """Whether it runs the controllers, compacts, and makes what has to be there."""
+        return self.index == 0
 
 
 class Freshness:

@@ -32,6 +32,7 @@ from benchmarks.workloads.fairness import beside_alone
 from storage.committer_process import CommitterProcess
 from storage.environment import Options
 from storage.lmdb_log import LmdbLog
+from storage.receipt import TOKEN_BYTES
 from storage.types import NOTHING, Op, Write, make_key
 from watchd.commands.serve import SWITCH_SECONDS
 from watchd.seams import SystemClock, ThreadRunner
@@ -58,7 +59,7 @@ async def running(directory: Path, committer: str) -> AsyncIterator[tuple[LmdbLo
     clock, runner, pids = SystemClock(), ThreadRunner(), [os.getpid()]
     if committer == "process":
         process = CommitterProcess.start(directory, Options(cluster_id="bench"), runner=runner)
-        log = await LmdbLog.attach(process, clock=clock, runner=runner)
+        log = await LmdbLog.attach(process, token=os.urandom(TOKEN_BYTES), clock=clock, runner=runner)
         pids.append(process.pid)
     else:
         log = await LmdbLog.open(directory, clock=clock, runner=runner, cluster_id="bench")

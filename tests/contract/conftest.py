@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from storage.environment import Options
 from storage.lmdb_log import LmdbLog
 from storage.log import Log
 from storage.memory_log import MemoryLog
+from storage.receipt import TOKEN_BYTES
 from storage.types import Clock, Key, KindId, Op, Record, Revision, Runner, Write, make_key
 from watchd.seams import ThreadRunner
 
@@ -45,7 +47,7 @@ def clock() -> StepClock:
 async def open_in_process(path: Path, *, clock: Clock, runner: Runner, **options: object) -> LmdbLog:
     """Open a log whose committer is a process of its own."""
     process = CommitterProcess.start(path, Options(**options), runner=runner)  # type: ignore[arg-type]
-    return await LmdbLog.attach(process, clock=clock, runner=runner)
+    return await LmdbLog.attach(process, token=os.urandom(TOKEN_BYTES), clock=clock, runner=runner)
 
 
 @asynccontextmanager

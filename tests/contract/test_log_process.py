@@ -248,12 +248,12 @@ async def test_a_batch_is_answered_truthfully(batch: Batch, die: Callable[[str],
     await check(batch.log, batch.published)
 
 
-async def test_like_writes_of_which_one_is_stored_stay_unknown(batch: Batch, die: Callable[[str], None]) -> None:
+async def test_like_writes_of_which_one_is_stored_are_told_apart(batch: Batch, die: Callable[[str], None]) -> None:
     await batch.add("one", put("ns/a", expect=1))
     await batch.add("other", put("ns/a"), Check(key("ns/b"), Revision(1)))
     await batch.add("apart", put("ns/c"))
     die("after")
-    assert await batch.commit() == {"one": OutcomeUnknown, "other": OutcomeUnknown, "apart": 4}
+    assert await batch.commit() == {"one": 3, "other": (1, 2), "apart": 4}
     await check(batch.log, batch.published)
 
 
@@ -262,7 +262,7 @@ async def test_a_batch_that_kills_every_process_is_given_up(
 ) -> None:
     await batch.add("one", put("ns/c"))
     die("always")
-    assert await batch.commit() == {"one": OutcomeUnknown}
+    assert await batch.commit() == {"one": StorageError}
     (tmp_path / "death").unlink()
     assert (await batch.log.append(put("ns/c"))).revision == 3
     await check(batch.log, batch.published)
@@ -359,7 +359,7 @@ from watchd.seams import SystemClock, ThreadRunner
 async def main():
     runner = ThreadRunner()
     committer = CommitterProcess.start(Path(sys.argv[1]), Options(cluster_id="c"), runner=runner)
-    log = await LmdbLog.attach(committer, clock=SystemClock(), runner=runner)
+    log = await LmdbLog.attach(committer, token=bytes(16), clock=SystemClock(), runner=runner)
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
         while sys.stdin.readline():

@@ -12,9 +12,9 @@ import trio
 
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import (
+    GIVEN_UP,
     NAMES,
     SELECTED,
-    UNKNOWN,
     Bookmark,
     Event,
     Expired,
@@ -108,14 +108,14 @@ class Client:
         return response.status, document
 
     async def insist(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Ask until there is an answer that says how it went."""
+        """Ask until there is an answer."""
         while True:
             try:
                 status, document = await self.ask(method, path, body=body)
             except Cut:
                 await trio.sleep(POLL_SECONDS)
                 continue
-            if status != 500 or UNKNOWN not in str(document):
+            if status != 500 or GIVEN_UP not in str(document):
                 return status, document
 
     def unexpected(self, what: str, status: int, document: Any) -> None:
@@ -165,7 +165,7 @@ class Client:
         revision = revision_of(document) if status in (200, 201) and verb != "delete" else None
         wrote = Wrote(self.window(since), verb, name, value, expected, status, revision, str(document.get("message", "")))
         self.history.writes.append(wrote)
-        if status not in (0, 200, 201, 404, 409) and not wrote.unknown:
+        if status not in (0, 200, 201, 404, 409) and not wrote.given_up:
             self.unexpected(f"{verb} {name}", status, document)
 
     # Reading ---------------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ class Client:
                 status, document = await self.ask(method, path, None, body if method == "POST" else None)
             except Cut:
                 continue
-            if status not in (200, 201, 404, 409) and UNKNOWN not in str(document):
+            if status not in (200, 201, 404, 409) and GIVEN_UP not in str(document):
                 self.unexpected(f"{method} {name}", status, document)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from storage.committer import Append, Outcome, Writer
+from storage.committer import Append, Askers, Outcome, Writer
 from storage.committer_child import Service
 from storage.committer_process import Connection
 from storage.environment import Environment, Options
@@ -123,8 +123,8 @@ class MortalWriter(Writer):
         self.death = ""
         """When to die: "before" the next transaction, or "after" it and before its answer."""
 
-    def commit(self, appends: Sequence[Append], now_ms: int) -> list[Outcome]:
-        return self._mortal(lambda: self._noted(super(MortalWriter, self).commit(appends, now_ms)))
+    def commit(self, appends: Sequence[Append], now_ms: int, askers: Askers = ()) -> list[Outcome]:
+        return self._mortal(lambda: self._noted(super(MortalWriter, self).commit(appends, now_ms, askers)))
 
     def allot(self, names: Sequence[str]) -> list[KindId]:
         return self._mortal(lambda: super(MortalWriter, self).allot(names))

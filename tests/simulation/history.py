@@ -10,8 +10,8 @@ NAMES = ("m-a", "m-b", "m-c", "m-d", "m-e")
 SELECTED = "red"
 """The value of the label "app" that some of them select."""
 
-UNKNOWN = "outcome unknown"
-"""What an answer says that cannot tell whether a write is stored."""
+GIVEN_UP = "the write is not stored"
+"""What an answer says of a write with which the committer died each time."""
 
 
 @attrs.frozen
@@ -50,7 +50,12 @@ class Wrote:
     @property
     def unknown(self) -> bool:
         """Whether nobody knows if it is stored."""
-        return self.status == 0 or (self.status == 500 and UNKNOWN in self.message)
+        return self.status == 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was tried often enough; it must not be stored then."""
+        return self.status == 500 and GIVEN_UP in self.message
 
 
 @attrs.frozen

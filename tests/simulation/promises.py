@@ -165,6 +165,8 @@ def _within(change: Change, window: Window) -> bool:
 
 
 def _may_be_refused(wrote: Wrote, model: Model) -> bool:
+    if wrote.given_up:
+        return True
     states = model.states(wrote.name, wrote.window.since.head, wrote.window.until)
     if wrote.status == 404:
         return None in states

@@ -23,6 +23,7 @@ from storage.committer_child import Client as CommitterClient
 from storage.environment import Environment
 from storage.lmdb_log import LmdbLog
 from storage.process_committer import ProcessCommitter
+from storage.receipt import Asked, stored_by
 from storage.types import Batch, Revision
 from tests.simulation.clients import Client
 from tests.simulation.cluster import Cluster
@@ -250,7 +251,14 @@ def read_what_is_published(patch: Patch) -> None:
 
 
 def commit_anew_without_a_look(patch: Patch) -> None:
-    patch("storage.lmdb_log", "aftermath", lambda appends, records, **_: [None for _ in appends])
+    patch("storage.lmdb_log", "aftermath", lambda snapshot, asked, count: [None] * count)
+
+
+def believe_an_old_receipt(patch: Patch) -> None:
+    def faulty(row, asked, count):
+        return stored_by(row, asked if row is None else Asked(asked.slot, row[:16], int.from_bytes(row[16:24], "big")), count)
+
+    patch("storage.aftermath", "stored_by", faulty)
 
 
 def go_on_at_the_newest_state(patch: Patch) -> None:
@@ -297,6 +305,7 @@ FAULTS = [
     Fault("a request finds what its worker has heard of", "answers", take_over_nothing_before_a_request),
     Fault("a worker reads at its own head", "linearizable", read_what_is_published),
     Fault("what a dead committer left is not looked at", "honest", commit_anew_without_a_look),
+    Fault("a worker believes a receipt of another request", "durable", believe_an_old_receipt),
     Fault("pages go on at the newest state", "snapshot", go_on_at_the_newest_state),
     Fault("bookmarks are ahead of events", "bookmarkable", name_the_next_revision_in_bookmarks),
     Fault("the committer compares nothing", "compare-and-swap", expect_nothing),

@@ -137,7 +137,7 @@ class SimulatedWorker:
         DOOR.set(self)
         connection = self.connect()
         self._renewal._generation = cluster.generation
-        share = Share(self.index == 0, OPTIONS, connection, self._renewal._renew, {})
+        share = Share(self.index, OPTIONS, connection, self._renewal._renew, {})
         try:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:

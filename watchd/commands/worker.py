@@ -75,7 +75,7 @@ class Worker:
         for scheme, sock in zip(start.schemes, listening, strict=True):
             sockets[scheme] += (sock,)
         self._generation = start.generation
-        share = Share(self._index == 0, start.options, (calls, news), self._renew, sockets)
+        share = Share(self._index, start.options, (calls, news), self._renew, sockets)
         clock, entropy, runner = SystemClock(), SystemEntropy(), ThreadRunner()
         parts = partial(run, start.config, clock=clock, entropy=entropy, runner=runner, share=share, stop=self._stop)
         async with trio.open_nursery() as nursery:
