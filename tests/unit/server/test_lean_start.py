@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from watchd import server
 from watchd.credentials import prepare
-from watchd.seams import SystemClock
+from watchd.seams import InlineRunner, SystemClock
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,6 +93,14 @@ def test_a_server_that_is_ready_has_imported_what_it_needs(seen):
 
 def test_no_record_of_the_start_has_its_methods_compiled(seen):
     assert seen["attrs"] <= HAVE_TO_BE_ATTRS
+
+
+async def test_what_writes_take_is_imported_soon_after(autojump_clock, monkeypatch):
+    imported = []
+    monkeypatch.setattr(server, "import_module", lambda name: imported.append(import_module(name)))
+    await server.prepare_for_writes(InlineRunner())
+    assert [module.__name__ for module in imported] == list(server.FOR_WRITES)
+    assert set(server.FOR_WRITES) <= NOT_AT_THE_START
 
 
 def test_requests_of_http1_need_nothing_of_http2(seen):
