@@ -18,7 +18,7 @@ from watchd.crd import conditions, names
 from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
-from watchd.crd.reading import alike, image_of, read
+from watchd.crd.reading import alike, read
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
 from watchd.registry.value import header_of
@@ -48,7 +48,7 @@ class Definitions:
         self._endpoint = store.registry.hub(GROUP, PLURAL)
         self._known: defaultdict[str, dict[str, Object]] = defaultdict(dict)
         """Every definition as it was seen last, by group and name: names are taken within a group."""
-        self._installed: dict[str, bytes] = {}
+        self._installed: dict[str, Object] = {}
         """Name -> what was installed for it, so that nothing is installed twice."""
         self._at_rest: dict[str, Revision] = {}
         """Name -> the revision at which `load` found that nothing has to be done for it."""
@@ -203,15 +203,15 @@ class Definitions:
     async def _install(self, definition: Object) -> None:
         name = definition["metadata"]["name"]
         accepted = definition["status"]["acceptedNames"]
-        image = image_of(definition)
-        if (installed := self._installed.get(name)) is not None and alike(installed, image):
+        installed = self._installed.get(name)
+        if installed is not None and alike(installed, definition):
             return
         known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
         if known is not None and not known.uid:
             logger.warning("definition %s names a resource that the server has by itself, which stays what it is", name)
             return
         await self._store.registry.install(kind_of(definition, self._calls, self._new_uid))
-        self._installed[name] = image
+        self._installed[name] = definition
 
     def _uninstall(self, name: str) -> None:
         if self._installed.pop(name, None) is not None:

@@ -63,17 +63,18 @@ def read(kind: Kind, version: str, seen: Stored | Record) -> Object:
     return load_decoded(kind, version, seen, definition)
 
 
-def image_of(definition: Object) -> bytes:
-    """Return what a definition says of its kind, as JSON: two that are `alike` make the same kind."""
+def alike(one: Object, other: Object) -> bool:
+    """Tell whether two definitions whose names were accepted make the same kind."""
+    first, second = _image(one), _image(other)
+    # Schemas are in the order of whoever wrote them.
+    return first == second or canonical(orjson.loads(first)) == canonical(orjson.loads(second))
+
+
+def _image(definition: Object) -> bytes:
+    """Return what a definition says of its kind, as JSON."""
     image = {
         "metadata": {"uid": definition["metadata"].get("uid", "")},
         "spec": definition["spec"],
         "names": definition["status"]["acceptedNames"],
     }
     return msgspec.json.encode(image, order="deterministic")
-
-
-def alike(one: bytes, other: bytes) -> bool:
-    """Tell whether two images say the same."""
-    # Schemas are in the order of whoever wrote them.
-    return one == other or canonical(orjson.loads(one)) == canonical(orjson.loads(other))
