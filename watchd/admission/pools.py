@@ -141,7 +141,7 @@ class AddressPool:
     def __init__(self, store: Store, ranges: tuple[Network, ...], entropy: Entropy, *, shared: bool = False) -> None:
         """`ranges` are the configured ones, one of a family at the most, the default family's first."""
         self._store = store
-        self._shared = shared
+        self.shared = shared
         self._entropy = entropy
         self._ranges = {IPV4 if found.version == 4 else IPV6: found for found in ranges}
         self._addresses = store.registry.hub(NETWORKING, "ipaddresses")
@@ -155,7 +155,7 @@ class AddressPool:
 
     def remember(self, address: str) -> None:
         """Count an address as taken that a stored Service has."""
-        if not self._shared:
+        if not self.shared:
             self._used.add(address)
 
     def range(self, family: str) -> Network:
@@ -198,7 +198,7 @@ class AddressPool:
         """Make the IPAddress object; False where somebody has the address."""
         if address in self._used:
             return False
-        if self._shared and await self._store.log.get(self._addresses.key("", address)) is not None:
+        if self.shared and await self._store.log.get(self._addresses.key("", address)) is not None:
             # Cheaper than to be refused.
             return False
         # Before the first await: whoever looks meanwhile finds it taken.
@@ -211,17 +211,17 @@ class AddressPool:
             if error.reason is Reason.ALREADY_EXISTS:
                 return False
             raise
-        if self._shared:
+        if self.shared:
             self._used.discard(address)
         return True
 
-    async def give_back(self, address: str) -> None:
-        """Take an address back. What fails is told in the log and made good at the next start."""
+    async def give_back(self, address: str, *, uid: str = "") -> None:
+        """Take an address back, with `uid` by its very object. What fails is told in the log and made good at the next start."""
         address = str(parse(address))
         try:
-            await self._store.delete(self._addresses, "", address, Deletion())
+            await self._store.delete(self._addresses, "", address, Deletion(uid))
         except (StatusError, StorageError) as error:
-            if not isinstance(error, StatusError) or error.reason is not Reason.NOT_FOUND:
+            if not isinstance(error, StatusError) or error.reason not in {Reason.NOT_FOUND, Reason.CONFLICT}:
                 logger.warning("the IPAddress %s cannot be removed: %s", address, error)
         self._used.discard(address)
 

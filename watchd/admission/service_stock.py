@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from watchd.admission.pools import (
@@ -38,6 +39,9 @@ Object = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 WITH_PORTS = (NODE_PORT, LOAD_BALANCER)
+
+UNHELD_SECONDS = 300.0
+"""How long an address may be without its Service where several processes write: longer than any write takes, webhooks included."""
 
 
 class _Taken:
@@ -251,7 +255,6 @@ async def restock(store: Store, addresses: AddressPool, ports: PortPool, *, repa
     A server that was killed between the two objects leaves an address without its Service, or (by other hands) the reverse.
     """
     services = store.registry.hub("", "services")
-    objects = store.registry.hub(NETWORKING, "ipaddresses")
     holders: dict[str, Object] = {}
     for stored in await store.walk(services):
         obj = load_hub(services.kind, stored)
@@ -260,18 +263,39 @@ async def restock(store: Store, addresses: AddressPool, ports: PortPool, *, repa
             addresses.remember(address)
         for port in held_ports(obj["spec"]):
             ports.remember(port)
-    if not repair:
-        return ServiceStock(addresses, ports)
-    known: set[str] = set()
-    for stored in await store.walk(objects):
+    if repair:
+        await _repair(store, addresses, holders)
+    return ServiceStock(addresses, ports)
+
+
+async def _repair(store: Store, addresses: AddressPool, holders: Mapping[str, Object]) -> None:
+    """Bring the IPAddress objects to what Services hold; `holders` are their metadata, by address."""
+    objects = store.registry.hub(NETWORKING, "ipaddresses")
+    found = await store.walk(objects)
+    # Others that write take an address before they store its Service, and have gone on since the Services were read.
+    ripe_ms = store.clock.now_ms() - round(UNHELD_SECONDS * 1000)
+    for stored in found:
         header = header_of(stored.header)
-        known.add(header.name)
-        if header.labels.get(MANAGED_BY_LABEL) == ALLOCATOR and header.name not in holders:
-            await addresses.give_back(header.name)
-    for address in holders.keys() - known:
+        if header.labels.get(MANAGED_BY_LABEL) != ALLOCATOR or header.name in holders:
+            continue
+        owner = load_hub(objects.kind, stored)["spec"]["parentRef"]
+        if addresses.shared and (header.time_ms > ripe_ms or await _holds(store, owner, header.name)):
+            continue
+        await addresses.give_back(header.name, uid=header.uid)
+    for address in holders.keys() - {header_of(stored.header).name for stored in found}:
+        if addresses.shared and not await _holds(store, holders[address], address):
+            continue
         try:
             await store.create(objects, "", ip_address(address, holders[address]))
         except StatusError as error:
             # The address is remembered all the same: reads go on where a disk is full, and so does the server.
             logger.warning("the IPAddress %s cannot be made again: %s", address, error)
-    return ServiceStock(addresses, ports)
+
+
+async def _holds(store: Store, owner: Object, address: str) -> bool:
+    """Tell whether a Service, whose namespace and name are in `owner`, holds an address now."""
+    try:
+        service = await store.find("", "services", owner["namespace"], owner["name"])
+    except StatusError:
+        return False
+    return address in held_addresses(service["spec"])

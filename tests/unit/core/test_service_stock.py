@@ -9,8 +9,8 @@ import trio
 
 from storage.errors import LogFull
 from storage.types import Op
-from watchd.admission.pools import AddressPool, PortPool
-from watchd.admission.service_stock import restock
+from watchd.admission.pools import AddressPool, PortPool, ip_address
+from watchd.admission.service_stock import UNHELD_SECONDS, restock
 
 SERVICES = "/api/v1/namespaces/default/services"
 ADDRESSES = "/apis/networking.k8s.io/v1/ipaddresses"
@@ -25,10 +25,10 @@ def service(name="", **spec):
     return {**body, "spec": {"ports": [{"port": 80}], **spec}}
 
 
-async def stocked(core, ranges=RANGE, ports=PORTS):
+async def stocked(core, ranges=RANGE, ports=PORTS, *, shared=False):
     """Give a core a stock of its own, made of what is stored, as at a start."""
     networks = tuple(ipaddress.ip_network(text) for text in ranges.split(","))
-    addresses = AddressPool(core.store, networks, core.entropy)
+    addresses = AddressPool(core.store, networks, core.entropy, shared=shared)
     core.store.stocks["", "services"] = await restock(core.store, addresses, PortPool(*ports, core.entropy))
     return core
 
@@ -184,6 +184,40 @@ async def test_a_new_stock_mends_what_a_killed_server_left(shop):
     await stocked(shop)
     # Somebody else's stays.
     assert await held(shop) == {"10.9.0.9", "10.9.0.21"}
+
+
+async def test_a_new_stock_beside_others_leaves_what_they_are_about_to_take(core):
+    await stocked(core, shared=True)
+    given = []
+
+    async def give(name):
+        made = await core.call("POST", SERVICES, service(name))
+        given.append(made.json["spec"]["clusterIP"])
+
+    for name in ("stays", "goes"):
+        await give(name)
+    # One whose Service is on its way, as yet.
+    body = ip_address("10.9.0.33", {"namespace": "default", "name": "coming"})
+    assert (await core.call("POST", ADDRESSES, body)).status == 201
+
+    async def interfere(prefix):
+        if prefix == core.registry.hub("networking.k8s.io", "ipaddresses").prefix():
+            core.log.before_scan = None
+            await give("new")
+            # However long the reading has taken.
+            core.clock.advance(age)
+            assert (await core.call("DELETE", f"{SERVICES}/goes")).status == 200
+
+    age = 1.0
+    core.log.before_scan = interfere
+    await stocked(core, shared=True)
+    assert await held(core) == {given[0], given[2], "10.9.0.33"}
+    age = UNHELD_SECONDS + 1
+    await give("goes")
+    assert (await core.call("DELETE", f"{SERVICES}/new")).status == 200
+    core.log.before_scan = interfere
+    await stocked(core, shared=True)
+    assert await held(core) == {given[0], given[4]}
 
 
 async def test_both_families(core):
