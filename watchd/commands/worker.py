@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -98,8 +100,6 @@ class Worker:
                 self._note(message, [socket.socket(fileno=descriptor) for descriptor in descriptors])
             elif isinstance(message, Ping):
                 await self._channel.send(Pong())
-        # Without a word to anybody: what is answered is stored.
-        os._exit(EXIT_ORPHANED)
 
     def _note(self, renewed: Renewed, sockets: Sequence[socket.socket]) -> None:
         """Keep the newest connection: those before it lead to processes that are dead."""
@@ -127,10 +127,22 @@ class Worker:
             news.close()
 
 
+def _end_with(descriptor: int) -> None:
+    """Wait for the end of the channel, and end this process at once then."""
+    ending = select.poll()
+    # An end is told unasked.
+    ending.register(descriptor, 0)
+    ending.poll()
+    # Without a word to anybody: what is answered is stored.
+    os._exit(EXIT_ORPHANED)
+
+
 def main(descriptor: int, index: int) -> None:
     """Work for the supervisor at the other end of a socket."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    # Not by the loop: it may be busy for long, or for ever, and its sockets would keep the next server from listening.
+    threading.Thread(target=_end_with, args=(descriptor,), name="end", daemon=True).start()
 
     async def work() -> None:
         await Worker(Channel(socket.socket(fileno=descriptor)), index).run()
