@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from storage import inbox, snapshot
+from storage import cursors, inbox, snapshot
 from storage.errors import (
     AlreadyOpen,
     Conflict,
@@ -724,7 +724,7 @@ async def test_a_killed_writer_loses_no_answered_write(open_lmdb: OpenLmdb, tmp_
 
 
 async def test_keys_are_counted_in_slices(open_lmdb: OpenLmdb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "SLICE_ROWS", 3)
+    monkeypatch.setattr(cursors, "MOST_ROWS", 3)
     log = await open_lmdb()
     for number in range(7):
         await log.append(put(f"ns/{number}"))
