@@ -143,6 +143,8 @@ class Life:
         """Wait until no controller has anything to say of it."""
         if self.kind.plural == "customresourcedefinitions":
             until(lambda: len(self.read()["status"].get("conditions") or []) >= 2, "its conditions")
+        if self.kind.plural == "resourcequotas":
+            until(lambda: self.read()["status"].get("hard") == self.manifest["spec"]["hard"], "its count")
         return self.read()
 
     def is_told_alike_in_every_format(self) -> None:
