@@ -19,6 +19,7 @@ from watchd.crd.conversion import Calls, no_calls
 from watchd.crd.definitions import CLEANUP_FINALIZER, GROUP
 from watchd.crd.install import kind_of
 from watchd.crd.reading import alike, read
+from watchd.registry.kind import Kind
 from watchd.registry.registry import Endpoint
 from watchd.registry.store import Store
 from watchd.registry.value import header_of
@@ -57,15 +58,19 @@ class Definitions:
 
     async def load(self) -> None:
         """Install what was established before the start, so that it is served from the first request on."""
+        kinds: list[Kind] = []
         for stored in await self._store.walk(self._endpoint):
             name, definition = path_of(stored.key), self._read(stored)
             group = self._group(name)
             group[name] = definition
             if conditions.is_true(definition, conditions.ESTABLISHED):
-                await self._install(definition)
+                if (kind := self._new_kind(definition)) is not None:
+                    kinds.append(kind)
+                    self._installed[name] = definition
                 accepted = names.accept(definition, group.values())
                 if "deletionTimestamp" not in definition["metadata"] and self._with_status(definition, accepted)["status"] == definition["status"]:
                     self._at_rest[name] = stored.revision
+        await self._store.registry.install_all(kinds)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled or the log closes."""
@@ -201,17 +206,22 @@ class Definitions:
         return wanted
 
     async def _install(self, definition: Object) -> None:
+        kind = self._new_kind(definition)
+        if kind is not None:
+            await self._store.registry.install(kind)
+            self._installed[definition["metadata"]["name"]] = definition
+
+    def _new_kind(self, definition: Object) -> Kind | None:
+        """Return the kind that a definition makes, or None where just that is installed or the server has one by itself."""
         name = definition["metadata"]["name"]
-        accepted = definition["status"]["acceptedNames"]
         installed = self._installed.get(name)
         if installed is not None and alike(installed, definition):
-            return
-        known = self._store.registry.kind(definition["spec"]["group"], accepted["plural"])
+            return None
+        known = self._store.registry.kind(definition["spec"]["group"], definition["status"]["acceptedNames"]["plural"])
         if known is not None and not known.uid:
             logger.warning("definition %s names a resource that the server has by itself, which stays what it is", name)
-            return
-        await self._store.registry.install(kind_of(definition, self._calls, self._new_uid))
-        self._installed[name] = definition
+            return None
+        return kind_of(definition, self._calls, self._new_uid)
 
     def _uninstall(self, name: str) -> None:
         if self._installed.pop(name, None) is not None:

@@ -114,18 +114,21 @@ class Registry:
         """The installed kinds that are stored, at their hub versions. A copy: kinds come and go while somebody goes over it."""
         return [endpoint for endpoint in self._hubs.values() if not endpoint.kind.virtual]
 
+    async def install(self, kind: Kind) -> None:
+        """Serve a kind, in place of what was installed under its group and plural before. Raises ValueError for one without its hub."""
+        await self.install_all([kind])
+
     async def install_all(self, kinds: Sequence[Kind]) -> None:
         """Serve kinds; those that the log does not know yet are made known to it in one write. Raises as `install` does."""
         await self._log.allot([kind.storage_name for kind in kinds if not kind.virtual])
+        ids = self._log.kinds()
         for kind in kinds:
-            await self.install(kind)
+            self._install(kind, NO_STORAGE if kind.virtual else ids[kind.storage_name])
 
-    async def install(self, kind: Kind) -> None:
-        """Serve a kind, in place of what was installed under its group and plural before. Raises ValueError for one without its hub."""
+    def _install(self, kind: Kind, kind_id: KindId) -> None:
         hub = kind.version(kind.hub)
         if hub is None:
             raise ValueError(f"{kind.storage_name} has no version {kind.hub}, which is to be its hub")
-        kind_id = NO_STORAGE if kind.virtual else await self._log.kind(kind.storage_name)
         self._forget(kind.group, kind.names.plural)
         self._kinds[kind.group, kind.names.plural] = kind
         retirement = Retirement()

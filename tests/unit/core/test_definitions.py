@@ -235,14 +235,14 @@ async def test_status_that_could_not_be_written_is_written_later(cluster, sample
 
 
 async def test_kind_that_the_log_cannot_name_now_is_installed_later(cluster, samples, autojump_clock):
-    allot, failing = cluster.log.log.kind, True
+    allot, failing = cluster.log.log.allot, True
 
-    async def kind(name):
-        if failing and name == THINGS:
+    async def allot_others(names):
+        if failing and THINGS in names:
             raise LogFull("no room")
-        return await allot(name)
+        await allot(names)
 
-    cluster.log.kind = kind
+    cluster.log.allot = allot_others
     assert (await cluster.call("POST", samples.definitions, samples.definition())).status == 201
     await trio.sleep(10)
     assert not await cluster.exists(samples.things)
