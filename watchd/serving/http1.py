@@ -163,7 +163,10 @@ class Http1Connection:
         while follows and not self._draining:
             self._idle = True
             try:
-                data = await self._next()
+                self._await_head()
+                # Once it has begun it has the time of an idle connection once more, and no longer.
+                data = await self._reader.head(self._await_head)
+                self.deadline = math.inf
                 if data is None:
                     break
                 head = self._heads.read(data) if data != PREFACE else None
@@ -193,14 +196,6 @@ class Http1Connection:
         await transport.handshake()
         self._certificate = transport.peer_certificate()
         return transport.alpn
-
-    async def _next(self) -> bytes | None:
-        """Return the next request's head, or None at the connection's end. Raises BadHead."""
-        self._await_head()
-        # Once it has begun it has the time of an idle connection once more, and no longer.
-        data = await self._reader.head(self._await_head)
-        self.deadline = math.inf
-        return data
 
     def _await_head(self) -> None:
         self._deadlines.set(self, trio.current_time() + self._limits.idle)
