@@ -14,7 +14,7 @@ from contextlib import suppress
 import trio
 
 from storage.errors import Compacted, LogClosed
-from storage.types import Record, Revision
+from storage.types import Record, Revision, Stored
 from watchd.api.message import InlineSink, Sink
 from watchd.api.plans import WatchPlan
 from watchd.registry.frames import bookmark_frame, error_frame, initial_frame
@@ -32,7 +32,7 @@ BOOKMARK_SPREAD = 0.25
 FUTURE_WAIT_SECONDS = 3.0
 """How long a read waits for a revision that has not come yet (PROTOCOL section 1)."""
 
-SEND_BYTES = 48 << 10
+SEND_BYTES = 56 << 10
 """Bytes of bodies in one send, about: with what events add to them, one piece of a sink. It is held for as long as its client takes
 it, and what waits in the connection is all that is counted (`backlog.py`), so that it is no more than that."""
 
@@ -40,7 +40,13 @@ REST_SECONDS = 1.0
 """How long a watch whose kind is retired looks for changes from before: the reference ends it about then."""
 
 PAGE_KEYS = 500
-"""Keys read in one turn of a list or of a watch's initial state: about a millisecond of the loop."""
+"""Keys of the present state read in one turn, at the most: about a millisecond of the loop."""
+
+FIRST_KEYS = 50
+"""Keys read first, while nobody knows how large the objects are."""
+
+PAGE_BYTES = 256 << 10
+"""Bodies of the present state read in one turn, about, in bytes: they are held for as long as a slow client takes, and not counted."""
 
 
 class Watch:
@@ -125,7 +131,7 @@ class Watch:
     async def _send_state(self) -> Revision:
         """Send the present state as ADDED events, of one snapshot, and return its revision."""
         log, view, scope = self._plan.core.log, self._plan.watched.view, self._plan.scope
-        page = await log.scan(scope.prefix, limit=PAGE_KEYS)
+        page = await log.scan(scope.prefix, limit=FIRST_KEYS)
         revision = page.revision
         with log.hold(revision):
             while True:
@@ -135,7 +141,7 @@ class Watch:
                 if page.next is None:
                     break
                 await trio.lowlevel.checkpoint()
-                page = await log.scan(scope.prefix, start=page.next, limit=PAGE_KEYS, at=revision)
+                page = await log.scan(scope.prefix, start=page.next, limit=_keys_of_a_page(page.items), at=revision)
         if self._plan.bookmarks:
             await self._bookmark(revision, initial_events_end=True)
         return revision
@@ -222,6 +228,12 @@ class Watch:
     async def _send(self, data: bytes, events: int) -> None:
         await self._sink.send_all(data)
         self._plan.events.sent(events, len(data))
+
+
+def _keys_of_a_page(before: Sequence[Stored]) -> int:
+    """Return how many objects are about PAGE_BYTES, if they are as large as those before."""
+    size = sum(len(item.body) for item in before)
+    return max(1, min(PAGE_KEYS, len(before) * PAGE_BYTES // size)) if size else PAGE_KEYS
 
 
 def _pieces(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from watchd.serving.sink import PIECE
-from watchd.serving.watch import BOOKMARK_SECONDS, BOOKMARK_SPREAD
+from watchd.serving.watch import BOOKMARK_SECONDS, BOOKMARK_SPREAD, FIRST_KEYS, PAGE_BYTES
 
 
 @pytest.fixture(params=["in line", "by a task"])
@@ -59,6 +59,24 @@ async def test_no_piece_of_a_state_or_of_what_was_missed_is_held_for_a_slow_clie
         await watch.until(20)
         assert max(len(piece) for piece in watch.sink.chunks) < PIECE + 11_000
         assert [name for _, name, _ in watch.brief] == [f"c{number:04}" for number in range(20)]
+
+
+async def test_the_pages_of_a_state_are_small_whatever_the_size_of_its_objects(core, samples, monkeypatch):
+    for number in range(150):
+        await core.config_map(f"c{number:04}", data={"key": "v" * 10_000})
+    scan, pages = core.log.scan, []
+
+    async def noted(prefix, **options):
+        page = await scan(prefix, **options)
+        pages.append(sum(len(item.body) for item in page.items))
+        return page
+
+    monkeypatch.setattr(core.log, "scan", noted)
+    watch = await core.watch(samples.config_maps)
+    await watch.until(150)
+    assert [name for _, name, _ in watch.brief] == [f"c{number:04}" for number in range(150)]
+    assert max(pages[1:]) <= PAGE_BYTES, "it is held for as long as a slow client takes, and nobody counts it"
+    assert pages[0] < FIRST_KEYS * 11_000
 
 
 async def test_state_of_many_pages_is_one_snapshot(core, samples, make_sink):
