@@ -136,8 +136,11 @@ class Service:
         if not message:
             return False
         calls, news = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        self._clients[calls.fileno()] = Client(calls, news)
+        client = self._clients[calls.fileno()] = Client(calls, news)
         self._poll.register(calls, select.POLLIN)
+        if len(self._clients) > 1:
+            # Others may have committed since this one has looked at the disk, and until now it was not told.
+            client.tell()
         return True
 
     def _commit(self, asked: Sequence[tuple[Client, wire.Request]]) -> None:
