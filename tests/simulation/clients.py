@@ -30,6 +30,7 @@ from tests.simulation.worker import Cut, SimulatedWorker, whole_body
 from watchd.api.message import Request, Response
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+SPACES = "/api/v1/namespaces"
 SERVICES = "/api/v1/namespaces/default/services"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MERGE = "application/merge-patch+json"
@@ -380,6 +381,32 @@ class Client:
                     self.unexpected(f"{method} {path} of a kind that is established", status, document)
             self.history.definitions += 1
             await self.insist("DELETE", f"{DEFINITIONS}/{name}")
+
+    async def keep_ending(self) -> None:
+        """Make a namespace, and let it go while others create in it."""
+        for number in range(1000):
+            space = f"space-{number}"
+            await self.insist("POST", SPACES, {"metadata": {"name": space}})
+            async with trio.open_nursery() as nursery:
+                for creator in range(3):
+                    nursery.start_soon(self._create_in, space, f"{creator}-")
+                await trio.sleep(0.1 + self.draw.random() * 0.2)
+                await self.insist("DELETE", f"{SPACES}/{space}")
+            while (await self.insist("GET", f"{SPACES}/{space}"))[0] != 404:  # noqa: ASYNC110 - only the server knows
+                await trio.sleep(POLL_SECONDS)
+            self.history.namespaces += 1
+
+    async def _create_in(self, space: str, prefix: str) -> None:
+        """Create until the namespace has none of it any more."""
+        status, document = 201, {}
+        number = 0
+        while status in (201, 409):
+            await self.rest()
+            number += 1
+            body = {"metadata": {"name": f"{prefix}{number}"}}
+            status, document = await self.insist("POST", f"{SPACES}/{space}/configmaps", body)
+        if status not in (403, 404):
+            self.unexpected(f"POST into {space}", status, document)
 
     async def keep_serving(self) -> None:
         """Make and remove Services, which take addresses of a common stock."""

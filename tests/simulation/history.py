@@ -140,3 +140,5 @@ class History:
     problems: list[str] = attrs.field(factory=list)
     definitions: int = 0
     """Kinds that were made through one worker and used through another."""
+    namespaces: int = 0
+    """That came and went."""

@@ -96,10 +96,15 @@ class Model:
         return None
 
 
+def _body(record: Record) -> dict[str, Any]:
+    # One that compares nothing deletes what is not there.
+    return orjson.loads(record.body) if record.body else {"kind": "", "metadata": {}}
+
+
 def _changes(committed: list[Record]) -> Iterator[Change]:
     for record in committed:
         name = path_of(record.key).removeprefix(PREFIX)
-        body: dict[str, Any] = orjson.loads(record.body)
+        body = _body(record)
         if name in NAMES and body["kind"] == "ConfigMap":
             deleted = record.op is Op.DELETE
             selected = body["metadata"]["labels"]["app"] == SELECTED
@@ -124,6 +129,7 @@ def violations(history: History, truth: Truth) -> list[str]:
         found += _beginning(session, model)
         found += _session(session, model, truth.head)
     found += _addresses(truth.committed)
+    found += _namespaces(truth.committed)
     return found
 
 
@@ -221,12 +227,24 @@ def _session(session: Session, model: Model, head: int) -> Iterator[str]:
         yield f"live: {due} never came after {covered}"
 
 
+def _namespaces(committed: list[Record]) -> Iterator[str]:
+    """Yield objects that were created in a namespace whose deletion had begun, or that was not there."""
+    open_for_more: dict[str, bool] = {}
+    for record in committed:
+        body = _body(record)
+        metadata = body["metadata"]
+        if body["kind"] == "Namespace":
+            open_for_more[metadata["name"]] = record.op is Op.PUT and "deletionTimestamp" not in metadata
+        elif record.created == record.revision and not open_for_more.get(metadata.get("namespace", ""), True):
+            yield f"namespaces: {record.key!r} was created at {record.revision} in one that was going"
+
+
 def _addresses(committed: list[Record]) -> Iterator[str]:
     """Yield addresses that two Services have at one time."""
     holders: dict[str, bytes] = {}
     held: dict[bytes, str] = {}
     for record in committed:
-        body = orjson.loads(record.body)
+        body = _body(record)
         if body["kind"] != "Service":
             continue
         holders.pop(held.pop(record.key, ""), None)

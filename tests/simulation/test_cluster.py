@@ -18,7 +18,9 @@ import trio
 import trio.testing
 from trio._core import _run as trio_scheduler
 
+from storage import committer
 from storage.bus import WatchBus
+from storage.committer import Append
 from storage.committer_child import Client as CommitterClient
 from storage.environment import Environment
 from storage.lmdb_log import LmdbLog
@@ -37,7 +39,7 @@ from watchd.credentials import Credentials, prepare
 from watchd.seams import SystemClock
 from watchd.share import Freshness
 
-SEEDS = range(30)
+SEEDS = range(24)
 
 FAULT_SEEDS = range(25)
 """A fault that none of these finds is one the clients no longer meet."""
@@ -134,7 +136,7 @@ async def _run_on(environment: Environment, directory: Path, credentials: Creden
 
 
 async def _traffic(cluster: Cluster, history: History, nursery: trio.Nursery) -> None:
-    clients = [Client(cluster, history, number) for number in range(12)]
+    clients = [Client(cluster, history, number) for number in range(13)]
     nursery.start_soon(cluster.trouble)
     async with trio.open_nursery() as watching:
         for client in clients[:4]:
@@ -147,6 +149,7 @@ async def _traffic(cluster: Cluster, history: History, nursery: trio.Nursery) ->
                 working.start_soon(clients[9].keep_compacting)
                 working.start_soon(clients[10].keep_defining)
                 working.start_soon(clients[11].keep_serving)
+                working.start_soon(clients[12].keep_ending)
         cluster.calm = True
         await trio.sleep(SETTLE_SECONDS)
         # By now all watch and nobody asks: only the committer's word brings this to the other workers.
@@ -159,7 +162,7 @@ async def _traffic(cluster: Cluster, history: History, nursery: trio.Nursery) ->
 
 def test_several_workers_keep_every_promise(simulate: Simulate) -> None:
     broken: dict[int, list[str]] = {}
-    unknown = expired = definitions = 0
+    unknown = expired = definitions = namespaces = 0
     for seed in SEEDS:
         outcome = simulate(seed)
         if outcome.violations:
@@ -168,12 +171,13 @@ def test_several_workers_keep_every_promise(simulate: Simulate) -> None:
         told = [told for session in outcome.history.sessions for told in session.told]
         expired += len(outcome.history.expired) + sum(isinstance(one, Expired) for one in told)
         definitions += outcome.history.definitions
+        namespaces += outcome.history.namespaces
     for seed, found in broken.items():
         print(f"seed {seed}:", *found[:5], sep="\n  ")
     assert broken == {}
     # What the clients must have met, so that the above says anything.
-    print(f"{unknown} writes without an answer, {expired} revisions that were gone, {definitions} kinds")
-    assert min(unknown, expired, definitions) > 0
+    print(f"{unknown} writes without an answer, {expired} revisions gone, {definitions} kinds, {namespaces} namespaces")
+    assert min(unknown, expired, definitions, namespaces) > 0
 
 
 def test_a_seed_repeats_its_run(simulate: Simulate) -> None:
@@ -285,6 +289,15 @@ def expect_nothing(patch: Patch) -> None:
     patch("storage.committer", "_conflict", lambda append, values: None)
 
 
+def check_nothing(patch: Patch) -> None:
+    write = committer.write_appends
+
+    def faulty(txn, tables, appends, now_ms):
+        return write(txn, tables, [Append(append.write) for append in appends], now_ms)
+
+    patch("storage.committer", "write_appends", faulty)
+
+
 def keep_nothing_for_others(patch: Patch) -> None:
     patch("storage.lmdb_log", "SHARED_SECONDS", 0.0)
 
@@ -309,6 +322,7 @@ FAULTS = [
     Fault("pages go on at the newest state", "snapshot", go_on_at_the_newest_state),
     Fault("bookmarks are ahead of events", "bookmarkable", name_the_next_revision_in_bookmarks),
     Fault("the committer compares nothing", "compare-and-swap", expect_nothing),
+    Fault("a namespace is not looked at when something is created in it", "namespaces", check_nothing),
     Fault("compaction waits for no worker", "whole", keep_nothing_for_others),
     Fault("an idle worker does not hear of the others", "live", stay_with_a_dead_committer),
 ]
