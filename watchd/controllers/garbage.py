@@ -101,7 +101,8 @@ class Garbage:
                 self._work.add(dependent)
 
     def _forget(self, key: Key) -> None:
-        for owner in self._owners.pop(key, ()):
+        # References to one owner may differ in all else, and each names it.
+        for owner in dict.fromkeys(self._owners.pop(key, ())):
             owned = self._owned[owner]
             owned.discard(key)
             if not owned:

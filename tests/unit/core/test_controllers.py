@@ -264,6 +264,19 @@ async def test_owner_of_the_same_name_is_not_the_owner(cluster, samples, autojum
     assert await cluster.exists(f"{samples.config_maps}/owner")
 
 
+async def test_owner_that_is_named_twice_counts_once(cluster, samples, autojump_clock):
+    owner = await cluster.config_map("owner")
+    twice = owned_by(owner) + [{**reference, "controller": True} for reference in owned_by(owner)]
+    await cluster.config_map("child", ownerReferences=twice)
+    await trio.sleep(10)
+    path = f"{samples.config_maps}/child"
+    # What it is seen to have let go of has been two entries of one owner.
+    assert (await cluster.patch(path, {"metadata": {"ownerReferences": owned_by(owner)}})).status == 200
+    await trio.sleep(10)
+    await cluster.call("DELETE", f"{samples.config_maps}/owner")
+    await cluster.gone(path)
+
+
 async def test_object_stays_while_one_owner_is_there(cluster, samples, autojump_clock):
     one, two = await cluster.config_map("one"), await cluster.config_map("two")
     await cluster.config_map("child", ownerReferences=owned_by(one, two))
