@@ -12,7 +12,6 @@ import trio
 
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import (
-    GIVEN_UP,
     NAMES,
     SELECTED,
     Bookmark,
@@ -25,6 +24,7 @@ from tests.simulation.history import (
     Since,
     Window,
     Wrote,
+    is_given_up,
 )
 from tests.simulation.worker import Cut, SimulatedWorker, whole_body
 from watchd.api.message import Request, Response
@@ -116,8 +116,9 @@ class Client:
             except Cut:
                 await trio.sleep(POLL_SECONDS)
                 continue
-            if status != 500 or GIVEN_UP not in str(document):
+            if not is_given_up(status, document):
                 return status, document
+            await trio.sleep(POLL_SECONDS)
 
     def unexpected(self, what: str, status: int, document: Any) -> None:
         message = document.get("message") if isinstance(document, dict) else document
@@ -420,7 +421,7 @@ class Client:
                 status, document = await self.ask(method, path, None, body if method == "POST" else None)
             except Cut:
                 continue
-            if status not in (200, 201, 404, 409) and GIVEN_UP not in str(document):
+            if status not in (200, 201, 404, 409) and not is_given_up(status, document):
                 self.unexpected(f"{method} {name}", status, document)
 
 

@@ -54,7 +54,7 @@ class Cluster:
         self.config = Config(data_dir=directory, workers=2, bind=Address("127.0.0.1", 0))
         self.credentials = credentials
         self.generation = 1
-        self.committer = SimulatedCommitter(environment, self.truth)
+        self.committer = SimulatedCommitter(environment, self.truth, self.random)
         self.workers: dict[int, SimulatedWorker] = {}
         self.opened = trio.Event()
         self.calm = False
@@ -77,7 +77,7 @@ class Cluster:
         while True:
             await self.committer.run(lambda: self.random.choice((0, 0.0005, 0.002)))
             await trio.sleep(0.02 + self.random.random() * 0.1)
-            self.committer = SimulatedCommitter(self.environment, self.truth)
+            self.committer = SimulatedCommitter(self.environment, self.truth, self.random)
             self.generation += 1
             for worker in list(self.workers.values()):
                 self.nursery.start_soon(worker.renew)
@@ -95,10 +95,14 @@ class Cluster:
         self.nursery.cancel_scope.cancel()
 
     async def trouble(self) -> None:
-        """Kill somebody now and then."""
+        """Kill somebody now and then, or let the disk be full for a while."""
         while not self.calm:
             await trio.sleep(0.05 + self.random.random() * 0.3)
+            self.truth.full = self.random.random() < 0.2
+            if self.truth.full:
+                continue
             if self.random.random() < 0.5:
                 self.committer.writer.death = self.random.choice(("before", "after", "after"))
             else:
                 self.random.choice(list(self.workers.values())).kill()
+        self.truth.full = False

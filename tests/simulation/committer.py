@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random  # noqa: TID251 - drawn from a seed that each failure names
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,11 +15,15 @@ from storage.committer import Append, Askers, Outcome, Writer
 from storage.committer_child import Service
 from storage.committer_process import Connection
 from storage.environment import Environment, Options
+from storage.errors import LogFull
 from storage.layout import State
-from storage.types import KindId, Record, Revision
+from storage.types import KindId, Op, Record, Revision
 
 OPTIONS = Options(cluster_id="simulated", relaxed=True)
 """Of the environment: nothing here loses its power."""
+
+FULL = 0.6
+"""Part of the transactions that find no room on a full disk."""
 
 CHUNK = 64 * 1024
 """Bytes taken from a socket at once."""
@@ -108,6 +113,8 @@ class Truth:
     floor: int = 0
     answered: int = 0
     """The highest revision that any client has been told of."""
+    full: bool = False
+    """Whether the disk has room for few writes only."""
 
     @property
     def head(self) -> int:
@@ -117,14 +124,20 @@ class Truth:
 class MortalWriter(Writer):
     """The committer's transactions, and the truth about what was committed."""
 
-    def __init__(self, environment: Environment, truth: Truth) -> None:
+    def __init__(self, environment: Environment, truth: Truth, draw: random.Random) -> None:
         super().__init__(environment)
         self._truth = truth
+        self._draw = draw
         self.death = ""
         """When to die: "before" the next transaction, or "after" it and before its answer."""
 
-    def commit(self, appends: Sequence[Append], now_ms: int, askers: Askers = ()) -> list[Outcome]:
-        return self._mortal(lambda: self._noted(super(MortalWriter, self).commit(appends, now_ms, askers)))
+    def _transact(
+        self, appends: Sequence[Append], now_ms: int, askers: Askers, before: Sequence[Outcome] = ()
+    ) -> list[Outcome]:
+        puts = any(append.write.op is Op.PUT for append in appends)
+        if puts and self._truth.full and self._draw.random() < FULL:
+            raise LogFull("the disk is full")
+        return self._mortal(lambda: self._noted(super(MortalWriter, self)._transact(appends, now_ms, askers, before)))
 
     def allot(self, names: Sequence[str]) -> list[KindId]:
         return self._mortal(lambda: super(MortalWriter, self).allot(names))
@@ -152,9 +165,9 @@ class MortalWriter(Writer):
 class SimulatedCommitter:
     """The process that commits: its Service, served whenever something has come."""
 
-    def __init__(self, environment: Environment, truth: Truth) -> None:
+    def __init__(self, environment: Environment, truth: Truth, draw: random.Random) -> None:
         self._control, its_control = socket.socketpair()
-        self.writer = MortalWriter(environment, truth)
+        self.writer = MortalWriter(environment, truth, draw)
         self._service = Service(its_control, self.writer)
         self._its_control = its_control
         self._arrived = trio.Event()

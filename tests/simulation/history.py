@@ -14,6 +14,11 @@ GIVEN_UP = "the write is not stored"
 """What an answer says of a write with which the committer died each time."""
 
 
+def is_given_up(status: int, answer: object) -> bool:
+    """Tell whether an answer says that a write could not be stored: the disk is full, or it was tried often enough."""
+    return status == 507 or (status == 500 and GIVEN_UP in str(answer))
+
+
 @attrs.frozen
 class Since:
     """When a client asked."""
@@ -54,8 +59,8 @@ class Wrote:
 
     @property
     def given_up(self) -> bool:
-        """Whether it was tried often enough; it must not be stored then."""
-        return self.status == 500 and GIVEN_UP in self.message
+        """Whether it was refused for no fault of the client's; it must not be stored then."""
+        return is_given_up(self.status, self.message)
 
 
 @attrs.frozen

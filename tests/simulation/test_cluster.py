@@ -162,12 +162,13 @@ async def _traffic(cluster: Cluster, history: History, nursery: trio.Nursery) ->
 
 def test_several_workers_keep_every_promise(simulate: Simulate) -> None:
     broken: dict[int, list[str]] = {}
-    unknown = expired = definitions = namespaces = 0
+    unknown = refused = expired = definitions = namespaces = 0
     for seed in SEEDS:
         outcome = simulate(seed)
         if outcome.violations:
             broken[seed] = outcome.violations
         unknown += sum(wrote.unknown for wrote in outcome.history.writes)
+        refused += sum(wrote.given_up for wrote in outcome.history.writes)
         told = [told for session in outcome.history.sessions for told in session.told]
         expired += len(outcome.history.expired) + sum(isinstance(one, Expired) for one in told)
         definitions += outcome.history.definitions
@@ -176,8 +177,9 @@ def test_several_workers_keep_every_promise(simulate: Simulate) -> None:
         print(f"seed {seed}:", *found[:5], sep="\n  ")
     assert broken == {}
     # What the clients must have met, so that the above says anything.
-    print(f"{unknown} writes without an answer, {expired} revisions gone, {definitions} kinds, {namespaces} namespaces")
-    assert min(unknown, expired, definitions, namespaces) > 0
+    print(f"{unknown} writes without an answer, {refused} without room, {expired} revisions gone")
+    print(f"{definitions} kinds, {namespaces} namespaces")
+    assert min(unknown, refused, expired, definitions, namespaces) > 0
 
 
 def test_a_seed_repeats_its_run(simulate: Simulate) -> None:
