@@ -66,7 +66,7 @@ def client(server, hook):
 
 def wait(client, condition):
     """Poll the server, which answers each time: no sleep is needed."""
-    for _ in range(200):
+    for _ in range(5_000):
         if condition():
             return
         client.get("/readyz")
