@@ -72,7 +72,7 @@ FULL = Counts(
     stages=(1000, 10_000, 50_000),
     stock=100_000,
 )
-"""A quarter of an hour with the reference. CPU comes in ticks of 10 ms: a run takes 20 of them at least."""
+"""A quarter of an hour with the reference. A run takes a fifth of a second of CPU at least, which its neighbours do not drown."""
 
 SHORT = Counts(
     repetitions=1,

@@ -38,7 +38,7 @@ from watchd.commands.serve import SWITCH_SECONDS
 from watchd.seams import SystemClock, ThreadRunner
 
 MORE = 20
-"""So many times the creates over HTTP where writers share commits: each costs microseconds, and CPU comes in 10 ms."""
+"""So many times the creates over HTTP where writers share commits: each costs microseconds."""
 
 HEADER = b"h" * 100
 """Stands for the header of an object: uid, labels, flags."""

@@ -53,7 +53,7 @@ OBJECTS = 25
 TRACKED, BARE = "tracked", "bare"
 
 OBJECTS_A_TURN = 500
-"""PUTs at most to one server before the other has its turn: some 30 ticks of 10 ms, in which the system counts CPU."""
+"""PUTs at most to one server before the other has its turn: a third of a second of CPU."""
 
 WARM_UP = 50
 """Updates that are not counted."""
