@@ -2,6 +2,9 @@
 
 What stands elsewhere: the environment and what its errors mean (storage.environment), the rows (storage.layout), reads
 (storage.snapshot), transactions that write (storage.committer), the queue before them (storage.inbox).
+
+The file is long: head, floor, holds, the batch under way and the end of the log are one state, which may change without a
+checkpoint in between only; each part of it by itself would have to ask for the others'.
 """
 
 from __future__ import annotations

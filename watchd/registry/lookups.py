@@ -30,7 +30,8 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 class Lookups:
     """Answers as the log would at the last published revision. `publish` is to see all that the log publishes.
 
-    What was read may be newer than that: then the record that made it so is still to be published, and it is read again.
+    What was read may be newer than that: then the record that made it so is still to be published, and it is read again. Reads
+    finish without a checkpoint (storage.log), so that nothing is published between one and the keeping of what it found.
     """
 
     def __init__(self, log: Log) -> None:
