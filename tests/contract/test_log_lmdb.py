@@ -32,6 +32,7 @@ from storage.lmdb_log import LmdbLog
 from storage.types import Key, Record, Revision, Scope
 from storage.verify import verify
 from tests.contract.conftest import OpenLmdb, delete, key, put
+from tests.disk import small_disk
 
 ALL = Scope(b"")
 KIB = b'{"v":"","p":"%b"}' % (b"x" * 1024)
@@ -256,18 +257,11 @@ async def test_the_map_itself_may_be_full(open_either: OpenLmdb) -> None:
     await check_full_and_recovery(await open_either(map_size=LIMIT))
 
 
-@pytest.fixture(params=[3, 5])
-def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(name="small_disk", params=[3, 5])
+def disk_of_few_mib(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, of so many MiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(path)], capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    with small_disk(tmp_path, request.param) as path:
+        yield path
 
 
 async def test_a_full_disk_is_survived(open_either: OpenLmdb, small_disk: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.serving import MAPS, SECONDS, Client, Server, Watch, command_of, config_map, serving, wait_until
+from tests.disk import small_disk
 
 SEED = int(os.environ.get("WATCHD_KILL_SEED", "20260101"))
 ROUNDS = 4
@@ -113,16 +114,11 @@ def test_a_worker_whose_loop_hangs_ends_with_the_supervisor_too(tmp_path: Path, 
         wait_until(lambda: all_gone(pids))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 24 MiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
+@pytest.fixture(name="small_disk")
+def disk_of_24_mib(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own."""
+    with small_disk(tmp_path, 24) as path:
+        yield path
 
 
 def fill(client: Client, name: str, answered: set[str], refused: set[str]) -> None:

@@ -31,6 +31,7 @@ from tests.simulation.clients import Client
 from tests.simulation.cluster import Cluster
 from tests.simulation.committer import OPTIONS, SharedEnvironment
 from tests.simulation.conftest import LivelockError, Watchdog, leaves
+from tests.simulation.fault import Fault, Patch
 from tests.simulation.history import Expired, History
 from tests.simulation.promises import violations
 from tests.simulation.worker import serve
@@ -57,8 +58,6 @@ BOOKMARK_SECONDS = 0.2
 
 SHARED_SECONDS = 0.6
 """How long commits are kept for other workers: longer than the latest message of a simulated worker."""
-
-Patch = Callable[[object, str, object], None]
 
 
 @attrs.frozen
@@ -190,15 +189,6 @@ def test_a_seed_repeats_its_run(simulate: Simulate) -> None:
 
 
 # Faults ------------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Fault:
-    """A bug, and the promise whose breach gives it away."""
-
-    name: str
-    breaks: str
-    put_in: Callable[[Patch], None]
 
 
 def skip_what_another_committed(patch: Patch) -> None:

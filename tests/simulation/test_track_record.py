@@ -7,9 +7,6 @@ around compaction, false "too old" for quiet watchers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import attrs
 import msgspec
 import pytest
 import trio
@@ -19,20 +16,10 @@ from storage.errors import Compacted
 from storage.memory_log import MemoryLog
 from storage.ring import Ring
 from storage.types import Batch, Revision, Scope
+from tests.simulation.fault import Fault, Patch
 
 SEEDS = range(30)
 """A fault that none of these finds is one the traffic no longer reaches."""
-
-Patch = Callable[[type, str, object], None]
-
-
-@attrs.frozen
-class Fault:
-    """A bug, and the guarantee whose breach gives it away."""
-
-    name: str
-    breaks: str
-    put_in: Callable[[Patch], None]
 
 
 def skip_a_record(patch: Patch) -> None:
